@@ -1,0 +1,12 @@
+"""What Orthanc loads (option ``PythonScript``): hands Orthanc's own module to the bridge, and does nothing else."""
+
+import sys
+from pathlib import Path
+
+import orthanc
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from similar_cases import bridge  # noqa: E402
+
+bridge.register(orthanc)

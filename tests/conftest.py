@@ -1,0 +1,27 @@
+"""Options of the test run, and where the real data lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("similar cases")
+    group.addoption(
+        "--require-orthanc", action="store_true", help="fail where no Orthanc is installed, instead of skipping"
+    )
+    group.addoption("--require-forky", action="store_true", help="fail where the chroot with Orthanc 1.13.0 is absent")
+    group.addoption("--require-data", action="store_true", help="fail where SIMILAR_CASES_DATA is not set")
+
+
+@pytest.fixture(scope="session")
+def data_dir(request: pytest.FixtureRequest) -> Path:
+    """The folder of real data; see CONTRIBUTING for what lies in it."""
+    named = os.environ.get("SIMILAR_CASES_DATA", "")
+    if named and Path(named).is_dir():
+        return Path(named)
+    reason = f"SIMILAR_CASES_DATA names no folder ({named!r}): tests on real images need it"
+    if request.config.getoption("--require-data"):
+        pytest.fail(reason)
+    pytest.skip(reason)
