@@ -23,6 +23,8 @@ class RadiomicsRecipe:
         classes: feature classes in pyradiomics' words.
         bin_count: number of grey levels over the ROI's range (RadiomicsRetrieval's 128), exclusive with `bin_width`.
         spacing_mm: isotropic spacing that image (linear) and mask (nearest) are resampled to; None keeps the grid.
+        max_voxels: a Region that would have more voxels than this is resampled to the isotropic spacing at which it has
+            about as many; None for no bound. The rule is part of the recipe, so the vectors of large Regions compare.
         library: name and version of the code that computes.
     """
 
@@ -30,6 +32,7 @@ class RadiomicsRecipe:
     bin_count: int | None = 128
     bin_width: float | None = None
     spacing_mm: float | None = 1.5
+    max_voxels: int | None = 500_000
     library: str = ""
 
     @property
@@ -42,12 +45,14 @@ class RadiomicsRecipe:
 class RadiomicsVector:
     """Named values in the recipe's order. A feature that could not be computed is absent, with the reason in `missing`.
 
-    Names are ``class_Feature`` in pyradiomics' words, such as ``glcm_Contrast`` or ``shape_MeshVolume``.
+    Names are ``class_Feature`` in pyradiomics' words, such as ``glcm_Contrast`` or ``shape_MeshVolume``. `notes` tell, for
+    people, where the Region asked for more than the recipe's plain way (a coarser spacing, a mask thinner than a voxel).
     """
 
     values: Mapping[str, float]
     recipe: RadiomicsRecipe
     missing: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
