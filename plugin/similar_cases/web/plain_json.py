@@ -1,0 +1,92 @@
+"""The same answers as plain JSON, with the words of the glossary as names."""
+
+from typing import Any
+
+from similar_cases.domain.case import Case, RegionSummary
+from similar_cases.domain.coding import CodedConcept
+from similar_cases.domain.references import FrameRef
+from similar_cases.domain.similarity import SimilarCase, SimilarityAnswer
+
+
+def answer_json(answer: SimilarityAnswer) -> dict[str, Any]:
+    """Return the answer to `find similar`."""
+    body: dict[str, Any] = {
+        "cases": [similar_case_json(found) for found in answer.cases],
+        "candidates": answer.candidates,
+        "remaining": answer.remaining,
+    }
+    if answer.segmented is not None:
+        volume_ml, centroid_lps = answer.segmented
+        body["segmented"] = {"volume_ml": volume_ml, "centroid_lps": list(centroid_lps)}
+    return body
+
+
+def similar_case_json(found: SimilarCase) -> dict[str, Any]:
+    """Return one case with its rank, its score in named parts, and its reasons."""
+    parts = [{"name": part.name, "value": part.value, "weight": part.weight} for part in found.similarity.parts]
+    return {
+        "rank": found.rank,
+        "score": found.similarity.score,
+        "parts": parts,
+        "reasons": list(found.reasons),
+        **case_json(found.case),
+    }
+
+
+def case_json(case: Case) -> dict[str, Any]:
+    """Return what is known of a case; what is unknown is absent."""
+    facts = case.facts
+    body = {
+        "case": case.uid,
+        "level": case.level.value,
+        "study": case.series.study_uid,
+        "series": case.series.series_uid,
+        "volume_number": case.volume_number,
+        "volume_label": case.volume_label,
+        "patient_id": facts.patient_id,
+        "patient_name": facts.patient_name,
+        "patient_sex": facts.patient_sex,
+        "patient_age_years": facts.patient_age_years,
+        "study_date": facts.study_date,
+        "study_description": facts.study_description,
+        "modality": facts.modality,
+        "series_number": facts.series_number,
+        "series_description": facts.series_description,
+        "body_part_examined": facts.body_part_examined,
+        "manufacturer": facts.manufacturer,
+        "key_frame": _frame_json(case.key_frame),
+        "region": region_json(case.region) if case.region else None,
+    }
+    return _known(body)
+
+
+def region_json(region: RegionSummary) -> dict[str, Any]:
+    """Return what is known of a region."""
+    return _known(
+        {
+            "tracking_uid": region.tracking_uid,
+            "label": region.label,
+            "finding": _concept_json(region.finding),
+            "finding_site": _concept_json(region.finding_site),
+            "authorship": region.authorship,
+            "origin": region.origin,
+            "algorithm": region.algorithm,
+            "quality": region.quality,
+            "volume_ml": region.volume_ml,
+            "centroid_lps": list(region.centroid_lps),
+            "seg": region.seg_sop_instance_uid,
+            "sr": region.sr_sop_instance_uid,
+        }
+    )
+
+
+def _frame_json(frame: FrameRef) -> dict[str, Any]:
+    return _known({"instance": frame.sop_instance_uid, "frame": frame.frame_number})
+
+
+def _concept_json(concept: CodedConcept | None) -> dict[str, str] | None:
+    return {"value": concept.value, "scheme": concept.scheme, "meaning": concept.meaning} if concept else None
+
+
+def _known(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None and value != ""}

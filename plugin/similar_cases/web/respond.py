@@ -1,0 +1,138 @@
+"""How answers leave: one table from error to status, content negotiation, and the headers that protect the reader."""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from flask import Response
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import parse_accept_header
+
+from similar_cases import wire
+from similar_cases.domain import errors
+
+logger = logging.getLogger(__name__)
+
+#: error class → HTTP status; a class that is not here has its nearest base's
+STATUSES: Mapping[type[errors.SimilarCasesError], int] = {
+    errors.InvalidRequest: 400,
+    errors.NotFound: 404,
+    errors.NotAcceptable: 406,
+    errors.TooLarge: 413,
+    errors.NotReady: 409,
+    errors.Refused: 422,
+    errors.SegmentationFailed: 422,
+    errors.DescriptionFailed: 422,
+    errors.PacsUnavailable: 503,
+    errors.StoreFailed: 502,
+    errors.WrongEmbeddingSpace: 500,
+    errors.InvalidSettings: 500,
+    errors.SimilarCasesError: 500,
+}
+#: seconds after which a retryable error is worth another try
+RETRY_AFTER_SECONDS = 5
+
+#: nothing inline, nothing from elsewhere; Orthanc Explorer may frame the page
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+#: headers of every answer
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def status_of(error: errors.SimilarCasesError) -> int:
+    """Return the HTTP status of an error.
+
+    >>> status_of(errors.InvalidUid()), status_of(errors.IncompleteTransfer())
+    (400, 503)
+    """
+    return next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
+
+
+def negotiated(
+    accept: str, override: str | None = None, offered: tuple[str, ...] = (wire.JSON, wire.DICOM_JSON)
+) -> str:
+    """Return the media type to answer in (PS3.18 8.7.5): the best of `offered` by the caller's q-values.
+
+    Args:
+        accept: the Accept header, empty for none, which takes anything.
+        override: the query parameter ``accept``, which wins over the header where it is given.
+        offered: in our own order of preference.
+
+    Raises:
+        NotAcceptable: when none fits.
+
+    >>> negotiated("application/json;q=0.2, application/dicom+json;q=0.9")
+    'application/dicom+json'
+    >>> negotiated("text/html, */*;q=0.1")
+    'application/json'
+    """
+    asked = accept if override is None else override
+    if not asked.strip():
+        return offered[0]
+    ranges = [(media.split(";")[0].strip().lower(), quality) for media, quality in parse_accept_header(asked)]
+    best = MIMEAccept(ranges).best_match(offered)
+    if best is None:
+        raise errors.NotAcceptable(f"this answer comes as {' or '.join(offered)}; the request accepts neither")
+    return best
+
+
+def json_response(body: object, status: int = 200, media_type: str = wire.JSON) -> Response:
+    """Return `body` as JSON that no cache keeps: it may hold patients' data."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    return Response(text, status, {"Cache-Control": "no-store"}, content_type=media_type)
+
+
+def no_content() -> Response:
+    """Return 204: nothing matches (PS3.18 8.3.4.4)."""
+    return Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+def error_response(error: errors.SimilarCasesError) -> Response:
+    """Return an error of ours in its status, with the reason."""
+    status = status_of(error)
+    if status >= 500:
+        logger.warning("%s: %s", type(error).__name__, error)
+    response = json_response({"error": str(error), "class": type(error).__name__}, status)
+    if error.retryable:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def http_error_response(error: HTTPException) -> Response:
+    """Return an error of the HTTP layer (404 for a route, 405, 413, 415) in the same shape."""
+    name = {413: "TooLarge", 404: "NotFound", 400: "InvalidRequest"}.get(error.code or 500, type(error).__name__)
+    response = json_response({"error": error.description or error.name, "class": name}, error.code or 500)
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def unexpected_response(error: Exception) -> Response:
+    """Return 500 for a fault of ours; the log has the details, the caller does not."""
+    logger.error("unexpected %s", type(error).__name__, exc_info=error)
+    return json_response({"error": "an unexpected fault; the worker's log tells more", "class": "Unexpected"}, 500)
+
+
+def secured(response: Response) -> Response:
+    """Return `response` with the headers of every answer."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def warning_of_more(remaining: int) -> str:
+    """Return the Warning header that tells of further answers (PS3.18 8.3.4.4).
+
+    >>> warning_of_more(3)
+    '299 similar-cases: "There are 3 additional results that can be requested"'
+    """
+    return f'299 similar-cases: "There are {remaining} additional results that can be requested"'
