@@ -214,6 +214,7 @@ def _add_pt(instance: Dataset, plane: NDArray[np.float32]) -> None:
     instance.CollimatorType = "NONE"
     instance.FrameReferenceTime, instance.ActualFrameDuration = "0", "180000"
     instance.DecayFactor, instance.ImageIndex = "1", instance.InstanceNumber
+    del instance.PatientPosition  # the two code sequences stand in its place (PS3.3 C.8.4.6)
     instance.PatientOrientationCodeSequence = Sequence([_code("102538003", "SCT", "recumbent")])
     instance.PatientOrientationCodeSequence[0].PatientOrientationModifierCodeSequence = Sequence(
         [_code("40199007", "SCT", "supine")]
