@@ -32,7 +32,7 @@ class RadiomicsRecipe:
     bin_count: int | None = 128
     bin_width: float | None = None
     spacing_mm: float | None = 1.5
-    max_voxels: int | None = 500_000
+    max_voxels: int | None = 200_000
     library: str = ""
 
     @property
