@@ -59,7 +59,7 @@ def query_of_parameters(
         limit=min(_whole("limit", parameters, DEFAULT_LIMIT), max_limit),
         offset=min(_whole("offset", parameters, 0), MAX_OFFSET),
     )
-    _truth("fuzzymatching", parameters)
+    truth("fuzzymatching", parameters)
     return query, wanted_fields(parameters.getlist("includefield"))
 
 
@@ -96,6 +96,18 @@ def page_of(parameters: "MultiDict[str, str]", default: int, maximum: int) -> tu
     return min(_whole("limit", parameters, default), maximum), min(_whole("offset", parameters, 0), MAX_OFFSET)
 
 
+def truth(name: str, parameters: "MultiDict[str, str]") -> bool:
+    """Return whether a parameter is ``true``; it may be absent, which is false.
+
+    Raises:
+        InvalidRequest: when it is neither ``true`` nor ``false``.
+    """
+    text = parameters.get(name, "false")
+    if text not in ("true", "false"):
+        raise InvalidRequest(f"{name} is true or false, got {text[:40]!r}")
+    return text == "true"
+
+
 def _refuse_excess(parameters: "MultiDict[str, str]") -> None:
     if len(parameters) > MAX_PARAMETERS:
         raise InvalidRequest(f"more than {MAX_PARAMETERS} parameters")
@@ -117,7 +129,7 @@ def _filters_of(parameters: "MultiDict[str, str]") -> Filters:
     return Filters(
         attributes=tuple(attributes),
         age_years=(_age("age-min", parameters), _age("age-max", parameters)),
-        exclude_same_patient=not _truth("include-same-patient", parameters),
+        exclude_same_patient=not truth("include-same-patient", parameters),
     )
 
 
@@ -154,13 +166,6 @@ def _decimal(name: str, text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()):
         raise InvalidRequest(f"{name} is a number from 0, got {text[:40]!r}")
     return float(text)
-
-
-def _truth(name: str, parameters: "MultiDict[str, str]") -> bool:
-    text = parameters.get(name, "false")
-    if text not in ("true", "false"):
-        raise InvalidRequest(f"{name} is true or false, got {text[:40]!r}")
-    return text == "true"
 
 
 def _tracking_uid(text: str) -> str:

@@ -6,6 +6,8 @@ from similar_cases.domain.case import Case, RegionSummary
 from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.references import FrameRef
 from similar_cases.domain.similarity import SimilarCase, SimilarityAnswer
+from similar_cases.domain.volume import SeriesFacts
+from similar_cases.index.rows import SeriesRow
 
 
 def answer_json(answer: SimilarityAnswer) -> dict[str, Any]:
@@ -35,7 +37,6 @@ def similar_case_json(found: SimilarCase) -> dict[str, Any]:
 
 def case_json(case: Case) -> dict[str, Any]:
     """Return what is known of a case; what is unknown is absent."""
-    facts = case.facts
     body = {
         "case": case.uid,
         "level": case.level.value,
@@ -43,17 +44,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "series": case.series.series_uid,
         "volume_number": case.volume_number,
         "volume_label": case.volume_label,
-        "patient_id": facts.patient_id,
-        "patient_name": facts.patient_name,
-        "patient_sex": facts.patient_sex,
-        "patient_age_years": facts.patient_age_years,
-        "study_date": facts.study_date,
-        "study_description": facts.study_description,
-        "modality": facts.modality,
-        "series_number": facts.series_number,
-        "series_description": facts.series_description,
-        "body_part_examined": facts.body_part_examined,
-        "manufacturer": facts.manufacturer,
+        **facts_json(case.facts),
         "key_frame": _frame_json(case.key_frame),
         "region": region_json(case.region) if case.region else None,
     }
@@ -76,6 +67,49 @@ def region_json(region: RegionSummary) -> dict[str, Any]:
             "centroid_lps": list(region.centroid_lps),
             "seg": region.seg_sop_instance_uid,
             "sr": region.sr_sop_instance_uid,
+        }
+    )
+
+
+def series_json(row: SeriesRow, facts: SeriesFacts | None, place: int | None) -> dict[str, Any]:
+    """Return where a series stands; `facts` are known of an indexed one, `place` of one that waits."""
+    return _known(
+        {
+            "study": row.series.study_uid,
+            "series": row.series.series_uid,
+            "kind": row.kind.value,
+            "modality": row.modality,
+            "instances": row.instance_count,
+            "state": row.state.value if row.state else None,
+            "reason": row.reason,
+            "attempts": row.attempts,
+            "place": place,
+            "timings": dict(row.timings) or None,
+            "seconds": sum(row.timings.values()) if row.timings else None,
+            "notes": list(row.notes) or None,
+            "updated_at": row.updated_at,
+            "indexed_at": row.indexed_at,
+            "orthanc_id": row.series_orthanc_id,
+            "about": facts_json(facts) if facts else None,
+        }
+    )
+
+
+def facts_json(facts: SeriesFacts) -> dict[str, Any]:
+    """Return what the headers say, as people read it."""
+    return _known(
+        {
+            "patient_id": facts.patient_id,
+            "patient_name": facts.patient_name,
+            "patient_sex": facts.patient_sex,
+            "patient_age_years": facts.patient_age_years,
+            "study_date": facts.study_date,
+            "study_description": facts.study_description,
+            "modality": facts.modality,
+            "series_number": facts.series_number,
+            "series_description": facts.series_description,
+            "body_part_examined": facts.body_part_examined,
+            "manufacturer": facts.manufacturer,
         }
     )
 

@@ -35,7 +35,7 @@ RETRY_AFTER_SECONDS = 5
 
 #: nothing inline, nothing from elsewhere; Orthanc Explorer may frame the page
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 #: headers of every answer

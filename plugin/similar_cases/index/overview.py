@@ -1,0 +1,61 @@
+"""The catalogue as a page of Series shows it: some rows, how many there are, and what the headers say of them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, func, select
+
+from similar_cases.domain.case import SeriesState
+from similar_cases.domain.volume import SeriesFacts
+from similar_cases.index.database import reading
+from similar_cases.index.encoding import FACTS
+from similar_cases.index.lookups import WITH_STATE
+from similar_cases.index.rows import SeriesKind
+from similar_cases.index.schema import cases, series
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """Which Series a page shows: in one state, of one Study; images alone unless `annotations` too."""
+
+    state: SeriesState | None = None
+    study_uid: str = ""
+    annotations: bool = False
+    limit: int = 50
+    offset: int = 0
+
+
+class Overview:
+    """Reads what a page of Series needs, in few statements whatever its length."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = reading(engine)
+
+    def series_uids(self, wish: Wish) -> tuple[list[str], int]:
+        """Return the Series Instance UIDs of a page, what changed last first, and how many there are in all."""
+        kinds = WITH_STATE if wish.annotations else (SeriesKind.IMAGE.value,)
+        clauses = [series.c.kind.in_(kinds)]
+        if wish.state is not None:
+            clauses.append(series.c.state == wish.state.value)
+        if wish.study_uid:
+            clauses.append(series.c.study_uid == wish.study_uid)
+        newest = select(series.c.series_uid).where(*clauses).order_by(series.c.updated_at.desc(), series.c.series_uid)
+        with self._engine.begin() as connection:
+            total = connection.execute(select(func.count()).select_from(series).where(*clauses)).scalar_one()
+            found = connection.execute(newest.limit(wish.limit).offset(wish.offset)).scalars().all()
+        return list(found), int(total)
+
+    def facts_of(self, series_uids: Collection[str]) -> Mapping[str, SeriesFacts]:
+        """Return what the headers of indexed Series say; Series without Cases are left out."""
+        columns = [cases.c[name] for name in FACTS]
+        query = select(cases.c.series_uid, *columns).where(cases.c.series_uid.in_(list(series_uids)))
+        with self._engine.begin() as connection:
+            rows = connection.execute(query.order_by(cases.c.uid.desc())).all()
+        return {row.series_uid: SeriesFacts(**{name: row._mapping[name] for name in FACTS}) for row in rows}
+
+    def orthanc_ids_of(self, series_uids: Collection[str]) -> Mapping[str, str]:
+        """Return Orthanc's own identifiers of Series; unknown ones are left out."""
+        query = select(series.c.series_uid, series.c.series_orthanc_id)
+        with self._engine.begin() as connection:
+            rows = connection.execute(query.where(series.c.series_uid.in_(list(series_uids)))).all()
+        return {row.series_uid: row.series_orthanc_id for row in rows if row.series_orthanc_id}

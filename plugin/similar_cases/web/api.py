@@ -1,0 +1,198 @@
+"""The routes of `wire`: each reads the request, calls one act, and answers."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Request, Response, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from similar_cases import wire
+from similar_cases.domain.case import SeriesState
+from similar_cases.domain.errors import InvalidRequest, NotFound
+from similar_cases.domain.references import SeriesRef, require_uid
+from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
+from similar_cases.index.overview import Wish
+from similar_cases.web import ask, plain_json, respond
+from similar_cases.web.dicom_json import dicom_json_item
+from similar_cases.web.measures import Measures
+from similar_cases.web.services import Services, WebOptions
+
+MAX_SERIES = 500
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]{1,255}(/[A-Za-z0-9._~/\-]*)?")
+
+
+def routes(services: Services, options: WebOptions, measures: Measures) -> Blueprint:
+    """Return every route but the page's."""
+    api = Blueprint("api", __name__)
+    handlers = Handlers(services, options, measures)
+    for path, handler, method in (
+        (wire.ROUTE_HEALTH, handlers.health, "GET"),
+        (wire.ROUTE_NUDGE, handlers.nudge, "POST"),
+        (wire.ROUTE_STATUS, handlers.status, "GET"),
+        (wire.ROUTE_METRICS, handlers.metrics, "GET"),
+        (wire.ROUTE_SERIES, handlers.series_list, "GET"),
+        (wire.ROUTE_SERIES_ONE, handlers.series_one, "GET"),
+        (wire.ROUTE_SERIES_RETRY, handlers.retry, "POST"),
+        (wire.ROUTE_SERIES_HURRY, handlers.hurry, "POST"),
+        (wire.ROUTE_SERIES_SIMILAR, handlers.series_similar, "GET"),
+        (wire.ROUTE_SIMILAR, handlers.similar, "POST"),
+    ):
+        rule = path.replace("{", "<").replace("}", ">")
+        api.add_url_rule(rule, endpoint=path, view_func=handler, methods=[method])
+    return api
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """One method a route."""
+
+    services: Services
+    options: WebOptions
+    measures: Measures
+
+    def health(self) -> Response:
+        """Tell that the worker lives and its catalogue can be read."""
+        self.services.lookups.counts()
+        return respond.json_response({"status": "ok", "version": self.options.version})
+
+    def nudge(self) -> Response:
+        """Take the bridge's word that something changed; the truth is read from the PACS afterwards."""
+        try:
+            nudge = wire.Nudge.from_json(request.get_data())
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from None
+        self.services.nudge(nudge)
+        return respond.json_response({}, 202)
+
+    def status(self) -> Response:
+        """Tell how many series are in which state, how many cases are findable, and what is being worked on."""
+        stats = self.services.lookups.stats()
+        waiting, working = stats.states[SeriesState.WAITING], self.services.worklist.working()
+        body = {
+            "version": self.options.version,
+            "states": {state.value: count for state, count in stats.states.items()},
+            "series": {kind.value: count for kind, count in stats.series.items()},
+            "cases": {level.value: count for level, count in stats.cases.items()},
+            "results": stats.results,
+            "spaces": [
+                {
+                    "id": held.space.id,
+                    "model": held.space.model,
+                    "level": held.space.level.value,
+                    "vectors": held.vectors,
+                }
+                for held in stats.spaces
+            ],
+            "queue": {
+                "waiting": waiting,
+                "working": [{"series": job.series_uid, "since": job.claimed_at} for job in working],
+            },
+            "links": self._links(),
+        }
+        return respond.json_response(body)
+
+    def metrics(self) -> Response:
+        """Return the measures in Prometheus' text format."""
+        return Response(self.measures.as_text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def series_list(self) -> Response:
+        """Return a page of series, what changed last first."""
+        ask.refuse_repeats(request.args, ("state", "study", "annotations", "limit", "offset"))
+        limit, offset = ask.page_of(request.args, default=50, maximum=MAX_SERIES)
+        study = request.args.get("study", "")
+        wish = Wish(
+            state=_state(request.args.get("state", "")),
+            study_uid=require_uid(study) if study else "",
+            annotations=ask.truth("annotations", request.args),
+            limit=limit,
+            offset=offset,
+        )
+        uids, total = self.services.overview.series_uids(wish)
+        return respond.json_response({"series": self._rows(uids), "total": total})
+
+    def series_one(self, series: str) -> Response:
+        """Return one series with its cases."""
+        row = self.services.lookups.series_row(require_uid(series))
+        [body] = self._rows([row.series.series_uid])
+        found = [plain_json.case_json(case) for case in self.services.lookups.cases_of(series)]
+        return respond.json_response({**body, "cases": found})
+
+    def retry(self, series: str) -> Response:
+        """Do everything for a series anew, before all others."""
+        _require_json(request)
+        self.services.worklist.retry(require_uid(series))
+        return respond.json_response({}, 202)
+
+    def hurry(self, series: str) -> Response:
+        """Put the job of a series before all others."""
+        _require_json(request)
+        if not self.services.worklist.hurry(require_uid(series)):
+            raise NotFound(f"series {series} has no job that waits")
+        return respond.json_response({}, 202)
+
+    def series_similar(self, study: str, series: str) -> Response:
+        """Find the cases similar to a series, or to one of its regions, in QIDO's grammar."""
+        media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
+        query, wanted = ask.query_of_parameters(SeriesRef(study, series), request.args, self.options.max_limit)
+        return self._answered(query, wanted, media_type)
+
+    def similar(self) -> Response:
+        """Find the cases similar to a series, to a region, or to what points and a box show."""
+        media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
+        _require_json(request)
+        query, wanted = ask.query_of_body(request.get_data(), request.args, self.options.max_limit)
+        return self._answered(query, wanted, media_type)
+
+    def _answered(self, query: SimilarityQuery, wanted: ask.Wanted, media_type: str) -> Response:
+        answer = self.services.find_similar(query)
+        if not answer.cases:
+            return respond.no_content()
+        response = respond.json_response(self._body(answer, wanted, media_type), media_type=media_type)
+        if answer.remaining > 0:
+            response.headers["Warning"] = respond.warning_of_more(answer.remaining)
+        return response
+
+    def _body(self, answer: SimilarityAnswer, wanted: ask.Wanted, media_type: str) -> object:
+        if media_type == wire.DICOM_JSON:
+            return [dicom_json_item(found, wanted, self._retrieve_root()) for found in answer.cases]
+        body = plain_json.answer_json(answer)
+        ids = self.services.overview.orthanc_ids_of({found.case.series.series_uid for found in answer.cases})
+        for case in body["cases"]:
+            if case["series"] in ids:
+                case["orthanc_id"] = ids[case["series"]]
+        return body
+
+    def _rows(self, uids: list[str]) -> list[dict[str, Any]]:
+        facts, places = self.services.overview.facts_of(uids), self.services.places(uids)
+        rows = (self.services.lookups.series_row(uid) for uid in uids)
+        return [
+            plain_json.series_json(row, facts.get(row.series.series_uid), places.get(row.series.series_uid))
+            for row in rows
+        ]
+
+    def _links(self) -> dict[str, str]:
+        """Return where the page finds the archive, relative to itself."""
+        up = "../" * self.options.prefix.strip("/").count("/") + "../"
+        return {"dicomweb": up + self.options.dicomweb_path.strip("/"), "explorer": f"{up}app/explorer.html"}
+
+    def _retrieve_root(self) -> str:
+        """Return the address of DICOMweb as the caller sees it."""
+        told = request.headers.get(wire.FORWARDED_PREFIX_HEADER, "")
+        origin = told if _ORIGIN.fullmatch(told) else self.options.pacs_url
+        return origin.rstrip("/") + "/" + self.options.dicomweb_path.strip("/")
+
+
+def _state(text: str) -> SeriesState | None:
+    if not text:
+        return None
+    try:
+        return SeriesState(text)
+    except ValueError:
+        raise InvalidRequest(f"state is one of {', '.join(SeriesState)}, got {text[:40]!r}") from None
+
+
+def _require_json(asked: Request) -> None:
+    """Refuse other media types: a browser cannot send JSON from another site without being allowed to (CORS)."""
+    if asked.mimetype != wire.JSON:
+        raise UnsupportedMediaType(f"the body must be {wire.JSON}")

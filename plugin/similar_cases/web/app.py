@@ -1,0 +1,112 @@
+"""The HTTP side of the worker: Flask behind waitress, on loopback, for the bridge alone.
+
+Concurrency. waitress answers requests on a fixed number of threads; everything that a handler touches is immutable, or
+guards itself (`Services`). Nothing here computes for long but `find similar` by prompts, which segments one region.
+"""
+
+import hmac
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Flask, Response, g, redirect, request, send_from_directory
+from waitress import create_server
+from werkzeug.exceptions import HTTPException, Unauthorized
+from werkzeug.wrappers import Response as AnyResponse
+
+from similar_cases import wire
+from similar_cases.domain.errors import SimilarCasesError
+from similar_cases.web import respond
+from similar_cases.web.api import routes
+from similar_cases.web.measures import Measures
+from similar_cases.web.services import Services, WebOptions
+
+logger = logging.getLogger(__name__)
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(services: Services, options: WebOptions) -> Flask:
+    """Return the application.
+
+    Args:
+        services: the acts behind the routes.
+        options: what the site chose; an empty token would let everybody in, and is refused.
+
+    Raises:
+        ValueError: when the token is empty.
+    """
+    if not options.token:
+        raise ValueError("a worker without a token would answer everybody")
+    app = Flask("similar_cases", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=options.max_body_bytes, PROPAGATE_EXCEPTIONS=False)
+    app.url_map.strict_slashes = True
+    app.url_map.redirect_defaults = False
+    measures = Measures(services)
+    app.register_blueprint(routes(services, options, measures), url_prefix=options.prefix)
+    _add_page(app, options)
+    _add_guards(app, options, measures)
+    app.register_error_handler(SimilarCasesError, respond.error_response)
+    app.register_error_handler(HTTPException, respond.http_error_response)
+    app.register_error_handler(Exception, respond.unexpected_response)
+    return app
+
+
+def _add_page(app: Flask, options: WebOptions) -> None:
+    @app.get(options.prefix + wire.ROUTE_PAGE)
+    def page() -> Response:
+        return send_from_directory(PAGE, "index.html")
+
+    @app.get(f"{options.prefix}/page/<name>")
+    def asset(name: str) -> Response:
+        return send_from_directory(PAGE, name)
+
+    @app.get(options.prefix)
+    def page_without_slash() -> AnyResponse:
+        # relative, as only the caller knows the origin
+        return redirect(options.prefix.rsplit("/", 1)[-1] + "/", 308)
+
+
+def _add_guards(app: Flask, options: WebOptions, measures: Measures) -> None:
+    health = options.prefix + wire.ROUTE_HEALTH
+    token = options.token.encode()
+
+    @app.before_request
+    def require_token() -> None:
+        g.began = time.perf_counter()
+        shown = request.headers.get(wire.TOKEN_HEADER, "").encode()
+        if request.path != health and not hmac.compare_digest(shown, token):
+            raise Unauthorized(f"the worker answers the bridge alone; {wire.TOKEN_HEADER} is missing or wrong")
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        measures.count(route, response.status_code, time.perf_counter() - g.began)
+        return respond.secured(response)
+
+
+class HttpServer:
+    """The application on a socket; `port` is the real one where 0 was asked for."""
+
+    def __init__(self, app: Flask, host: str, port: int, threads: int) -> None:
+        self._server = create_server(
+            app,
+            host=host,
+            port=port,
+            threads=threads,
+            ident=None,
+            max_request_body_size=app.config["MAX_CONTENT_LENGTH"] + 65536,
+            channel_timeout=60,
+        )
+        self.host = host
+        self.port = int(self._server.effective_port)
+
+    def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Answer requests until `close`; call `on_ready` before the first."""
+        on_ready()
+        logger.info("listening on http://%s:%d", self.host, self.port)
+        self._server.run()
+
+    def close(self) -> None:
+        """Stop listening, and let `run` return."""
+        self._server.close()

@@ -1,0 +1,17 @@
+// Reads what the address asks for, in the words of other viewers: ?StudyInstanceUIDs=…&SeriesInstanceUIDs=…
+
+import { showArchive } from "./archive.js";
+import { showSeries } from "./series.js";
+
+const UID = /^[0-9.]{1,64}$/;
+const parameters = new URLSearchParams(window.location.search);
+const first = (name) => {
+  const value = (parameters.get(name) || "").split(",")[0].trim();
+  return UID.test(value) ? value : "";
+};
+const study = first("StudyInstanceUIDs");
+const series = first("SeriesInstanceUIDs");
+const main = document.getElementById("content");
+
+if (study && series) showSeries(main, study, series);
+else showArchive(main, study);

@@ -1,0 +1,55 @@
+"""What the HTTP side needs of the rest, handed in by whoever puts the worker together."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from similar_cases import wire
+from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
+from similar_cases.index.lookups import Lookups
+from similar_cases.index.overview import Overview
+from similar_cases.jobs.places import places
+from similar_cases.pipeline.worklist import Worklist
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebOptions:
+    """What a site chooses about the HTTP side.
+
+    Attributes:
+        prefix: where the routes begin, such as ``/similar-cases``.
+        token: what every request but ``/health`` has to show.
+        dicomweb_path: the archive's DICOMweb, below the origin that the caller sees.
+        pacs_url: the archive's address where no bridge tells the caller's.
+        max_body_bytes: a larger body is refused with 413.
+        max_limit: largest page of similar cases.
+        version: of Similar Cases.
+    """
+
+    prefix: str = wire.DEFAULT_PREFIX
+    token: str
+    dicomweb_path: str = "/dicom-web"
+    pacs_url: str = ""
+    max_body_bytes: int = 256 * 1024
+    max_limit: int = 100
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The acts behind the routes.
+
+    Attributes:
+        find_similar: answers a query.
+        nudge: takes the bridge's word that something changed; returns at once.
+    """
+
+    find_similar: Callable[[SimilarityQuery], SimilarityAnswer]
+    worklist: Worklist
+    lookups: Lookups
+    overview: Overview
+    nudge: Callable[[wire.Nudge], None]
+
+    def places(self, series_uids: Collection[str]) -> Mapping[str, int]:
+        """Return how many jobs wait before those of `series_uids`."""
+        with self.worklist.catalogue.engine.connect() as connection:
+            return places(connection, series_uids)
