@@ -1,0 +1,70 @@
+"""Everything that the pipeline works with, wired by ``bootstrap`` alone."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from similar_cases.describe.embedder import Embedder
+from similar_cases.domain.description import RadiomicsRecipe, RadiomicsVector
+from similar_cases.domain.region import Region
+from similar_cases.domain.volume import Volume
+from similar_cases.index.case_indexes import CaseIndexes
+from similar_cases.index.lookups import Lookups
+from similar_cases.pacs.client import PacsClient
+from similar_cases.pipeline.worklist import Worklist
+from similar_cases.record.recorder import Recorder
+from similar_cases.segment.segmenter import Segmenter
+
+
+class Radiomics(Protocol):
+    """What measures a Region: ``describe.radiomics.RadiomicsExtractor``."""
+
+    @property
+    def recipe(self) -> RadiomicsRecipe:
+        """Everything that changes a value."""
+        ...
+
+    def extract(self, volume: Volume, region: Region) -> RadiomicsVector:
+        """Return the features of `region` in `volume`.
+
+        Raises:
+            DescriptionFailed: when not one feature can be computed.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What the site decided.
+
+    Attributes:
+        weights: (name of a part, weight) pairs that replace the ranking's own.
+        max_regions: more than so many Regions in one Series are left out, with a note.
+        max_limit: largest page of similar cases.
+        cached_volumes: how many Series stay in memory for the next click.
+    """
+
+    weights: tuple[tuple[str, float], ...] = ()
+    max_regions: int = 200
+    max_limit: int = 100
+    cached_volumes: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tools:
+    """The ports and rules; the same in the HTTP process, in the job process and in the command line.
+
+    Attributes:
+        recorder: None where the site wants nothing written back.
+        worklist: the queue together with the states; its `catalogue` is the write side.
+        lookups: the read side of the catalogue.
+    """
+
+    pacs: PacsClient
+    segmenter: Segmenter
+    embedder: Embedder
+    radiomics: Radiomics
+    recorder: Recorder | None
+    worklist: Worklist
+    lookups: Lookups
+    indexes: CaseIndexes
+    rules: Rules = field(default_factory=Rules)
