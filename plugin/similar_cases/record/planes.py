@@ -1,0 +1,158 @@
+"""Where the frames of a SEG lie: on the source's own, or, where a Volume was resampled, on the Volume's slices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from similar_cases.domain.errors import MalformedDicom
+from similar_cases.domain.geometry import FloatArray
+from similar_cases.domain.references import FrameRef
+from similar_cases.domain.region import Region
+from similar_cases.domain.volume import Volume
+
+#: positions that differ by less are the same, mm
+_SAME_POSITION_MM = 1e-2
+#: direction cosines and spacings that differ by less are the same
+_SAME = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class FramePlane:
+    """Where one frame lies (PS3.3 C.7.6.2).
+
+    Attributes:
+        position_lps: (3,) centre of the first voxel, LPS mm.
+        orientation: (6,) direction cosines of a row (towards growing columns) and of a column.
+        spacing_mm: (2,) between rows, between columns (Pixel Spacing's order).
+        size: number of (rows, columns).
+    """
+
+    position_lps: FloatArray
+    orientation: FloatArray
+    spacing_mm: FloatArray
+    size: tuple[int, int]
+
+    def coincides_with(self, other: "FramePlane") -> bool:
+        """Tell whether both have the same pixels at the same place."""
+        return (
+            self.size == other.size
+            and bool(np.abs(self.position_lps - other.position_lps).max() < _SAME_POSITION_MM)
+            and np.allclose(self.orientation, other.orientation, atol=_SAME, rtol=0)
+            and np.allclose(self.spacing_mm, other.spacing_mm, rtol=_SAME, atol=0)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPlanes:
+    """The frames of one Region's SEG, none of them empty.
+
+    Attributes:
+        masks: (frames, rows, columns) bool, over whole planes.
+        planes, sources: where each frame lies, and the source Frame that it belongs to.
+        preserved: whether the pixels are the source's own (Spatial Locations Preserved, PS3.3 C.7.6.16.2.6).
+        slice_spacing_mm: between neighbouring slices of the Volume.
+    """
+
+    masks: NDArray[np.bool_]
+    planes: tuple[FramePlane, ...]
+    sources: tuple[FrameRef, ...]
+    preserved: bool
+    slice_spacing_mm: float
+
+
+def mask_planes(images: Mapping[str, Dataset], volume: Volume, region: Region) -> MaskPlanes:
+    """Lay the Region's mask on the source's frames, or on the Volume's slices where one of them is no source frame.
+
+    Args:
+        images: the source Instances by SOP Instance UID; headers suffice.
+        volume: the Volume that `region` lies in.
+        region: whose slices without a voxel give no frame.
+
+    Raises:
+        MalformedDicom: when a Frame that the Volume names is not among `images`.
+    """
+    slices = [k for k in range(region.mask.shape[0]) if region.mask[k].any()]
+    numbers = [region.lower_index[0] + k for k in slices]
+    sources = tuple(volume.frames[k] for k in numbers)
+    wanted = tuple(_plane_of_slice(volume, k) for k in numbers)
+    found = tuple(_plane_of_frame(_image(images, source), source) for source in sources)
+    preserved = all(f is not None and f.coincides_with(w) for f, w in zip(found, wanted, strict=True))
+    return MaskPlanes(
+        masks=_whole_planes(volume, region, slices),
+        planes=tuple(f for f in found if f is not None) if preserved else wanted,
+        sources=sources,
+        preserved=preserved,
+        slice_spacing_mm=volume.geometry.spacing_mm[0],
+    )
+
+
+def _image(images: Mapping[str, Dataset], source: FrameRef) -> Dataset:
+    try:
+        return images[source.sop_instance_uid]
+    except KeyError:
+        raise MalformedDicom(
+            f"the volume names instance {source.sop_instance_uid}, which is not in its series"
+        ) from None
+
+
+def _whole_planes(volume: Volume, region: Region, slices: list[int]) -> NDArray[np.bool_]:
+    _, rows, columns = volume.geometry.shape
+    _, j, i = region.lower_index
+    _, height, width = region.mask.shape
+    masks = np.zeros((len(slices), rows, columns), dtype=np.bool_)
+    masks[:, j : j + height, i : i + width] = region.mask[slices]
+    return masks
+
+
+def _plane_of_slice(volume: Volume, k: int) -> FramePlane:
+    """Return where slice `k` of the Volume lies."""
+    geometry = volume.geometry
+    _, row_spacing, column_spacing = geometry.spacing_mm
+    along_row = geometry.affine[:3, 2] / column_spacing
+    along_column = geometry.affine[:3, 1] / row_spacing
+    return FramePlane(
+        position_lps=geometry.index_to_lps([k, 0, 0])[0],
+        orientation=np.concatenate([along_row, along_column]),
+        spacing_mm=np.array([row_spacing, column_spacing]),
+        size=geometry.shape[1:],
+    )
+
+
+def _plane_of_frame(image: Dataset, source: FrameRef) -> FramePlane | None:
+    """Return where a source Frame says it lies; None where it does not say."""
+    groups = _functional_groups(image, source.frame_number)
+    position = _value(image, groups, "PlanePositionSequence", "ImagePositionPatient")
+    orientation = _value(image, groups, "PlaneOrientationSequence", "ImageOrientationPatient")
+    spacing = _value(image, groups, "PixelMeasuresSequence", "PixelSpacing")
+    if position is None or orientation is None or spacing is None:
+        return None
+    if (len(position), len(orientation), len(spacing)) != (3, 6, 2):
+        return None
+    return FramePlane(position, orientation, spacing, (int(image.Rows), int(image.Columns)))
+
+
+def _functional_groups(image: Dataset, frame_number: int | None) -> list[Dataset]:
+    """Return the functional groups of a Frame, its own before the shared ones (PS3.3 C.7.6.16)."""
+    own = image.get("PerFrameFunctionalGroupsSequence") or []
+    index = (frame_number or 1) - 1
+    return [*own[index : index + 1], *(image.get("SharedFunctionalGroupsSequence") or [])]
+
+
+def _value(image: Dataset, groups: list[Dataset], macro: str, keyword: str) -> FloatArray | None:
+    """Return numbers from the first functional group that has them, else from the object's root."""
+    holders = [group[macro][0] for group in groups if group.get(macro)]
+    for holder in (*holders, image):
+        values = holder.get(keyword)
+        if values is not None:
+            return np.atleast_1d(np.asarray(values, dtype=np.float64))
+    return None
+
+
+def slice_thickness(image: Dataset, source: FrameRef, otherwise: float) -> float:
+    """Return a Frame's Slice Thickness, mm, or `otherwise` where it has none that is positive."""
+    groups = _functional_groups(image, source.frame_number)
+    thickness = _value(image, groups, "PixelMeasuresSequence", "SliceThickness")
+    return float(thickness[0]) if thickness is not None and thickness.size and thickness[0] > 0 else otherwise
