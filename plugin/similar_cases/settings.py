@@ -19,8 +19,8 @@ from pydantic.fields import FieldInfo
 from similar_cases.domain.errors import InvalidSettings
 
 ENV_PREFIX = "SIMILAR_CASES_"
-#: names under the prefix that are no settings: where tests find real images, and where the TOML file lies
-OTHER_ENV = ("SIMILAR_CASES_DATA", "SIMILAR_CASES_CONFIG")
+#: names under the prefix that are no settings: the folder of real images for tests, and the TOML file
+OTHER_ENV = ("SIMILAR_CASES_DATA", "SIMILAR_CASES_SETTINGS")
 #: section → name → value
 Layer = Mapping[str, Mapping[str, object]]
 
@@ -44,8 +44,9 @@ class PacsSettings(Section):
     ca_file: Path | None = Field(default=None, description="Certificates to trust, PEM, for an Orthanc behind HTTPS.")
     timeout_seconds: float = Field(default=60.0, gt=0, description="How long one answer of Orthanc may take.")
     max_instances: int = Field(default=20_000, gt=0, description="Largest series, in instances.")
-    max_series_mib: int = Field(default=4096, gt=0, description="Largest series, in MiB.")
-    max_depth: int = Field(default=16, gt=0, description="Deepest nesting of sequences in an object.")
+    max_instance_mib: int = Field(default=2048, gt=0, description="Largest instance, in MiB, inflated.")
+    max_series_mib: int = Field(default=6144, gt=0, description="Largest series, in MiB.")
+    max_nesting: int = Field(default=24, gt=0, description="Deepest nesting of sequences in an object.")
 
     @field_validator("orthanc_url")
     @classmethod
@@ -58,25 +59,29 @@ class PacsSettings(Section):
 class SegmentSettings(Section):
     """What turns prompts into regions."""
 
-    backend: str = Field(default="region_growing", description="Which segmenter.")
+    backend: str = Field(default="region-growing", description="Which segmenter.")
 
 
 class DescribeSettings(Section):
-    """What describes regions and series. A change here changes the pipeline's fingerprint: `similar-cases reindex`."""
+    """What describes regions and series. A change here is followed by `similar-cases reindex`."""
 
-    embedder: str = Field(default="efficientnet_lite0", description="Which network gives the vectors.")
+    embedder: str = Field(default="efficientnet-lite0", description="Which network gives the vectors.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it computes.")
-    bin_count: int | None = Field(default=128, gt=1, description="Grey levels over a region's range.")
-    bin_width: float | None = Field(default=None, gt=0, description="Width of a grey level, instead of their number.")
-    spacing_mm: float | None = Field(
-        default=1.5, gt=0, description="Isotropic spacing for radiomics; leave out for the grid's."
-    )
+    bin_count: int = Field(default=128, gt=1, description="Grey levels over a region's range.")
+    bin_width: float = Field(default=0.0, ge=0, description="Width of a grey level; above 0 it replaces bin_count.")
+    spacing_mm: float = Field(default=1.5, ge=0, description="Isotropic spacing for radiomics; 0 keeps the grid's own.")
 
 
 class RecordSettings(Section):
     """What is written back to the archive."""
 
     enabled: bool = Field(default=True, description="Whether SEG and SR are stored in the archive.")
+    content_qualification: Literal["PRODUCT", "RESEARCH", "SERVICE"] = Field(
+        default="RESEARCH", description="Content Qualification (0018,9004) of SEG and SR."
+    )
+    device_serial_number: str = Field(
+        default="1", min_length=1, max_length=64, description="Device Serial Number of this installation."
+    )
 
 
 class IndexSettings(Section):
@@ -116,6 +121,9 @@ class WorkerSettings(Section):
     )
     attempts: int = Field(default=5, gt=0, description="How often a job is tried before it is given up.")
     niceness: int = Field(default=10, ge=0, le=19, description="Priority of the job process, 19 the lowest.")
+    max_regions: int = Field(
+        default=200, gt=0, description="Regions of one series; further ones are left out, with a note."
+    )
     job_time_limit_seconds: float = Field(
         default=1800.0, gt=0, description="A job that takes longer is ended and retried."
     )

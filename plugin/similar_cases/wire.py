@@ -17,7 +17,7 @@ DEFAULT_PREFIX = "/similar-cases"
 TOKEN_HEADER = "X-Similar-Cases-Token"
 #: header in which the bridge tells who asks, as Orthanc authenticated them
 USER_HEADER = "X-Similar-Cases-User"
-#: header in which the bridge tells the origin that the caller sees
+#: path that a reverse proxy in front of Orthanc takes away; X-Forwarded-Host and -Proto tell the rest of the address
 FORWARDED_PREFIX_HEADER = "X-Forwarded-Prefix"
 
 #: environment that the bridge sets for a worker that it starts itself

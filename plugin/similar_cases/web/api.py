@@ -1,6 +1,5 @@
 """The routes of `wire`: each reads the request, calls one act, and answers."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ from similar_cases.web.measures import Measures
 from similar_cases.web.services import Services, WebOptions
 
 MAX_SERIES = 500
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-:\[\]]{1,255}(/[A-Za-z0-9._~/\-]*)?")
 
 
 def routes(services: Services, options: WebOptions, measures: Measures) -> Blueprint:
@@ -178,8 +176,7 @@ class Handlers:
 
     def _retrieve_root(self) -> str:
         """Return the address of DICOMweb as the caller sees it."""
-        told = request.headers.get(wire.FORWARDED_PREFIX_HEADER, "")
-        origin = told if _ORIGIN.fullmatch(told) else self.options.pacs_url
+        origin = respond.origin_of_caller(request.headers, self.options.pacs_url)
         return origin.rstrip("/") + "/" + self.options.dicomweb_path.strip("/")
 
 

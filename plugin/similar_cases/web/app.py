@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from flask import Flask, Response, g, redirect, request, send_from_directory
+from flask import Flask, Response, g, request, send_from_directory
+from markupsafe import escape
 from waitress import create_server
 from werkzeug.exceptions import HTTPException, Unauthorized
-from werkzeug.wrappers import Response as AnyResponse
 
 from similar_cases import wire
 from similar_cases.domain.errors import SimilarCasesError
@@ -53,18 +53,20 @@ def create_app(services: Services, options: WebOptions) -> Flask:
 
 
 def _add_page(app: Flask, options: WebOptions) -> None:
+    markup = (PAGE / "index.html").read_text("utf-8")
+
     @app.get(options.prefix + wire.ROUTE_PAGE)
     def page() -> Response:
-        return send_from_directory(PAGE, "index.html")
+        # Orthanc hands a path over without the slash at its end, so nobody here knows what the page's own relative
+        # addresses would count from: the base says it
+        base = escape(f"{respond.forwarded_prefix(request.headers)}{options.prefix}/")
+        return Response(
+            markup.replace("<head>", f'<head>\n    <base href="{base}">', 1), content_type="text/html; charset=utf-8"
+        )
 
     @app.get(f"{options.prefix}/page/<name>")
     def asset(name: str) -> Response:
         return send_from_directory(PAGE, name)
-
-    @app.get(options.prefix)
-    def page_without_slash() -> AnyResponse:
-        # relative, as only the caller knows the origin
-        return redirect(options.prefix.rsplit("/", 1)[-1] + "/", 308)
 
 
 def _add_guards(app: Flask, options: WebOptions, measures: Measures) -> None:

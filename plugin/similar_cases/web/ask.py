@@ -55,7 +55,7 @@ def query_of_parameters(
         volume_number=_whole("volume-number", parameters, 0),
         tracking_uid=_tracking_uid(parameters.get("tracking-uid", "")),
         filters=_filters_of(parameters),
-        weights=tuple(_weight(text) for text in parameters.getlist("weight")),
+        weights=_weights(parameters.get("weight", "")),
         limit=min(_whole("limit", parameters, DEFAULT_LIMIT), max_limit),
         offset=min(_whole("offset", parameters, 0), MAX_OFFSET),
     )
@@ -112,7 +112,7 @@ def _refuse_excess(parameters: "MultiDict[str, str]") -> None:
     if len(parameters) > MAX_PARAMETERS:
         raise InvalidRequest(f"more than {MAX_PARAMETERS} parameters")
     for name, values in parameters.lists():
-        if len(values) > 1 and name not in ("includefield", "weight"):
+        if len(values) > 1 and name != "includefield":
             raise InvalidRequest(f"parameter {name[:80]!r} stands twice")
         if any(len(value) > MAX_VALUE for value in values):
             raise InvalidRequest(f"parameter {name[:80]!r} is longer than {MAX_VALUE} characters")
@@ -155,11 +155,12 @@ def _age(name: str, parameters: "MultiDict[str, str]") -> float | None:
     return None if text is None else _decimal(name, text)
 
 
-def _weight(text: str) -> tuple[str, float]:
-    name, colon, number = text.partition(":")
-    if not colon or not name.strip():
-        raise InvalidRequest(f"weight is a part's name, a colon and a number, such as radiomics:0.5, got {text[:40]!r}")
-    return name.strip(), _decimal("weight", number)
+def _weights(text: str) -> tuple[tuple[str, float], ...]:
+    """Read ``appearance:1,radiomics:0.5``."""
+    pairs = [pair.partition(":") for pair in text.split(",") if text]
+    if not all(name.strip() and colon for name, colon, _ in pairs):
+        raise InvalidRequest(f"weight is as appearance:1,radiomics:0.5, got {text[:40]!r}")
+    return tuple((name.strip(), _decimal("weight", number)) for name, _, number in pairs)
 
 
 def _decimal(name: str, text: str) -> float:

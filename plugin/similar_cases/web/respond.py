@@ -2,10 +2,11 @@
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 
 from flask import Response
-from werkzeug.datastructures import MIMEAccept
+from werkzeug.datastructures import Headers, MIMEAccept
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_accept_header
 
@@ -36,7 +37,7 @@ RETRY_AFTER_SECONDS = 5
 #: nothing inline, nothing from elsewhere; Orthanc Explorer may frame the page
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "base-uri 'self'; form-action 'none'; frame-ancestors 'self'"
 )
 #: headers of every answer
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -127,6 +128,30 @@ def secured(response: Response) -> Response:
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def forwarded_prefix(headers: Headers) -> str:
+    """Return the path that a reverse proxy in front of Orthanc takes away, empty for none.
+
+    >>> [forwarded_prefix(Headers({"X-Forwarded-Prefix": told})) for told in ("/pacs/", "x")]
+    ['/pacs', '']
+    """
+    told = headers.get(wire.FORWARDED_PREFIX_HEADER, "").rstrip("/")
+    return told if re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", told) else ""
+
+
+def origin_of_caller(headers: Headers, otherwise: str) -> str:
+    """Return the origin that the caller sees, with the proxy's path, from the headers that the bridge passes on.
+
+    >>> origin_of_caller(Headers({"X-Forwarded-Host": "pacs.example", "X-Forwarded-Proto": "https"}), "")
+    'https://pacs.example'
+    """
+    host, scheme = headers.get("X-Forwarded-Host", ""), headers.get("X-Forwarded-Proto", "http").lower()
+    if scheme not in ("http", "https") or not re.fullmatch(
+        r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", host
+    ):
+        return otherwise
+    return f"{scheme}://{host}{forwarded_prefix(headers)}"
 
 
 def warning_of_more(remaining: int) -> str:

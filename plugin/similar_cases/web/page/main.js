@@ -13,5 +13,11 @@ const study = first("StudyInstanceUIDs");
 const series = first("SeriesInstanceUIDs");
 const main = document.getElementById("content");
 
+// a bare fragment would count from the page's base, and lose the query
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
 if (study && series) showSeries(main, study, series);
 else showArchive(main, study);
