@@ -103,6 +103,7 @@ class PromptSet:
         tracking_uid: Tracking Unique Identifier of the Region; derived from the source where the source has none.
         label: what the source calls it (an ROI name, a segment label), for people.
         source_sop_instance_uid: the object that the prompt was read from; empty for a person's.
+        notes: what was done to read it (slices interpolated between contours …), for people.
     """
 
     prompts: tuple[Prompt, ...]
@@ -113,6 +114,7 @@ class PromptSet:
     origin: PromptOrigin = PromptOrigin.USER
     source_sop_instance_uid: str = ""
     is_expert_mask: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an empty set."""
