@@ -19,6 +19,8 @@ from similar_cases.index import encoding, schema
 from similar_cases.index.rows import IndexedSeries, SeriesSighting
 from similar_cases.index.schema import SCHEMA_VERSION, meta
 
+#: what an annotation refers to that names no image Series
+ANY_IMAGES = ""
 #: SQLite lets a statement have 32766 values; well below it everywhere
 CHUNK = 500
 
@@ -132,7 +134,7 @@ class Catalogue:
         connection.execute(update(schema.series).where(where).values(**values))
 
     def link(self, connection: Connection, annotation: SeriesRef, image_series: Collection[str]) -> None:
-        """Replace what an annotation Series is known to refer to."""
+        """Replace what an annotation Series is known to refer to; `ANY_IMAGES` is all images of its own Study."""
         links = schema.annotation_links
         connection.execute(delete(links).where(links.c.annotation_series_uid == annotation.series_uid))
         rows = [

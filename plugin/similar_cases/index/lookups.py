@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
+from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
 
 from similar_cases.domain.case import Case, SeriesState
 from similar_cases.domain.conditions import Condition
@@ -146,12 +146,12 @@ class Lookups:
             same = or_(same, func.trim(cases.c.patient_id) == patient)
         return {row[0] for row in self._all(select(cases.c.uid).where(cases.c.space_id == space_id, same))}
 
-    def annotations_of(self, image_series_uid: str) -> list[SeriesRef]:
+    def annotations_of(self, image: SeriesRef) -> list[SeriesRef]:
         """Return the annotation Series that refer to an image Series, in the order of their UIDs."""
-        links = annotation_links.c
-        query = select(links.annotation_study_uid, links.annotation_series_uid)
-        found = self._all(query.where(links.image_series_uid == image_series_uid).order_by(links.annotation_series_uid))
-        return [SeriesRef(study, series) for study, series in found]
+        links, named = annotation_links.c, annotation_links.c.image_series_uid == image.series_uid
+        same_study = and_(links.image_series_uid == "", links.annotation_study_uid == image.study_uid)
+        query = select(links.annotation_study_uid, links.annotation_series_uid).where(or_(named, same_study)).distinct()
+        return [SeriesRef(*row) for row in self._all(query.order_by(links.annotation_series_uid))]
 
     def _all(self, query: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
         with self._engine.begin() as connection:
@@ -159,10 +159,13 @@ class Lookups:
 
 
 def images_of(connection: Connection, annotation_series_uids: Collection[str]) -> list[str]:
-    """Return the image Series that annotation Series refer to, sorted."""
-    links = annotation_links.c
-    query = select(links.image_series_uid).where(links.annotation_series_uid.in_(annotation_series_uids)).distinct()
-    return sorted(connection.execute(query).scalars())
+    """Return the image Series that annotation Series refer to, sorted; some may not be in the catalogue."""
+    links, table = annotation_links.c, series_table.c
+    these = links.annotation_series_uid.in_(annotation_series_uids)
+    named = select(links.image_series_uid).where(these, links.image_series_uid != "")
+    studies = select(links.annotation_study_uid).where(these, links.image_series_uid == "")
+    implied = select(table.series_uid).where(table.study_uid.in_(studies), table.kind == SeriesKind.IMAGE.value)
+    return sorted({*connection.execute(named).scalars(), *connection.execute(implied).scalars()})
 
 
 def _cases(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Case]:

@@ -48,7 +48,8 @@ series = Table(
     Column("indexed_at", Float),
 )
 
-#: which image series an annotation series (RTSTRUCT, SEG, SR, PR) refers to
+#: which image series an annotation series (RTSTRUCT, SEG, SR, PR) refers to; an empty one stands for every image
+#: series of the annotation's own study, for annotations that name frames of reference or instances alone
 annotation_links = Table(
     "annotation_links",
     metadata,
