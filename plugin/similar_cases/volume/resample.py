@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from numpy.typing import NDArray
 
 from similar_cases.domain.errors import InvalidRequest
@@ -16,7 +16,7 @@ from similar_cases.domain.geometry import FloatArray, VolumeGeometry
 
 #: an index that is this near to a whole number is that number, voxels
 _WHOLE = 1e-4
-_INTERPOLATORS = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}
+_INTERPOLATORS = {0: SimpleITK.sitkNearestNeighbor, 1: SimpleITK.sitkLinear, 3: SimpleITK.sitkBSpline}
 
 
 def resample_mask(
@@ -43,7 +43,7 @@ def resample_mask(
         return found
     to_source = _index_map(source_geometry, target_geometry)
     box = _box_of(mask)
-    where = _image_of(box, np.linalg.inv(to_source), target_geometry.shape)
+    where = _image_of(box, _index_map(target_geometry, source_geometry), target_geometry.shape)
     if where is None:
         return found
     # only the mask's own box is resampled, onto only that part of the target which it can reach
@@ -182,13 +182,12 @@ def _resampled(
 ) -> NDArray[Any]:
     """Run ITK in index space: unit spacing, no directions, and `matrix` as the transform."""
     reverse = matrix[2::-1, 2::-1]  # ITK counts (i, j, k)
-    transform = sitk.AffineTransform(reverse.ravel().tolist(), matrix[2::-1, 3].tolist())
-    # an index half a voxel outside is still inside, and rounding must not decide it
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-    resampler = sitk.ResampleImageFilter()
+    transform = SimpleITK.AffineTransform(reverse.ravel().tolist(), matrix[2::-1, 3].tolist())
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(array))
+    resampler = SimpleITK.ResampleImageFilter()
     resampler.SetSize([int(n) for n in reversed(shape)])
     resampler.SetTransform(transform)
     resampler.SetInterpolator(_INTERPOLATORS[order])
     resampler.SetDefaultPixelValue(fill)
-    found: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
+    found: NDArray[Any] = SimpleITK.GetArrayFromImage(resampler.Execute(image))
     return found
