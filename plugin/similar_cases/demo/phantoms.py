@@ -116,20 +116,21 @@ def phantom_array(phantom: Phantom) -> NDArray[np.float32]:
     """Return the voxels (slices, rows, columns): HU for CT, from 0 up for MR, Bq/ml for PET."""
     scale = _SCALES[phantom.modality]
     random = np.random.default_rng([phantom.seed, _KINDS.index(phantom.kind)])
-    tissue = _body(phantom, random) * (scale.tissue - scale.air) + scale.air
-    lesion = _lesion_texture(phantom, random) * (scale.lesion - scale.air) + scale.air
-    mask = lesion_mask(phantom)
-    voxels = np.where(mask, lesion, tissue)
-    voxels += random.standard_normal(phantom.shape) * phantom.noise * abs(scale.lesion - scale.tissue)
-    return np.maximum(voxels, scale.lowest).astype(np.float32)
+    voxels = _body(phantom, random) * np.float32(scale.tissue - scale.air) + np.float32(scale.air)
+    box = _lesion_box(phantom)
+    texture = _lesion_texture(phantom, random) * (scale.lesion - scale.air) + scale.air
+    voxels[box] = np.where(_mask_in_box(phantom), texture, voxels[box])
+    grain = np.float32(phantom.noise * abs(scale.lesion - scale.tissue))
+    voxels += random.standard_normal(phantom.shape, dtype=np.float32) * grain
+    return np.asarray(np.maximum(voxels, np.float32(scale.lowest)), dtype=np.float32)
 
 
 def lesion_mask(phantom: Phantom) -> NDArray[np.bool_]:
     """Return the lesion's exact mask (slices, rows, columns): every voxel whose centre lies inside."""
-    if phantom.kind is LesionKind.NONE:
-        return np.zeros(phantom.shape, dtype=bool)
-    offset, distance = _from_lesion(phantom)
-    return distance <= phantom.lesion_radius_mm * _reach(phantom, offset, distance)
+    mask = np.zeros(phantom.shape, dtype=bool)
+    if phantom.kind is not LesionKind.NONE:
+        mask[_lesion_box(phantom)] = _mask_in_box(phantom)
+    return mask
 
 
 def phantom_archive(count: int, seed: int = 0) -> Iterator[Phantom]:
@@ -172,17 +173,33 @@ _SCALES = {
     "PT": _Scale(0.0, 4000.0, 22000.0, 0.0),
 }
 _KINDS = list(LesionKind)
+#: reach of the longest spike, in radii
+_LONGEST = 1.6
 
 
-def _positions(geometry: VolumeGeometry) -> FloatArray:
-    """Return the LPS mm of every voxel centre, (slices, rows, columns, 3)."""
-    indices = np.stack(np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij"), axis=-1)
-    return geometry.index_to_lps(indices).reshape(*geometry.shape, 3)
+def _lesion_box(phantom: Phantom) -> tuple[slice, slice, slice]:
+    """Return the (k, j, i) box that the longest spike stays within; it may be empty."""
+    reach = phantom.lesion_radius_mm * _LONGEST
+    corners = np.array(phantom.lesion_lps) + reach * (np.indices((2, 2, 2)).reshape(3, -1).T * 2 - 1)
+    indices = phantom.geometry.lps_to_index(corners)
+    lower = np.clip(np.floor(indices.min(axis=0)).astype(int), 0, phantom.shape)
+    upper = np.clip(np.ceil(indices.max(axis=0)).astype(int) + 1, 0, phantom.shape)
+    k, j, i = (slice(int(low), int(high)) for low, high in zip(lower, upper, strict=True))
+    return k, j, i
+
+
+def _mask_in_box(phantom: Phantom) -> NDArray[np.bool_]:
+    offset, distance = _from_lesion(phantom)
+    inside = distance <= phantom.lesion_radius_mm * _reach(phantom, offset, distance)
+    return inside & (phantom.kind is not LesionKind.NONE)
 
 
 def _from_lesion(phantom: Phantom) -> tuple[FloatArray, FloatArray]:
-    """Return offset (…, 3) and distance (…) of every voxel centre from the lesion's centre, mm."""
-    offset = _positions(phantom.geometry) - np.array(phantom.lesion_lps)
+    """Return offset (…, 3) and distance (…) from the lesion's centre of every voxel centre in its box, mm."""
+    axes = [np.arange(part.start, part.stop) for part in _lesion_box(phantom)]
+    indices = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    positions = phantom.geometry.index_to_lps(indices).reshape(*indices.shape)
+    offset = positions - np.array(phantom.lesion_lps)
     return offset, np.linalg.norm(offset, axis=-1)
 
 
@@ -195,22 +212,23 @@ def _reach(phantom: Phantom, offset: FloatArray, distance: FloatArray) -> FloatA
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     directions = offset / np.maximum(distance, 1e-9)[..., None]
     nearest = (directions @ rays.T).max(axis=-1)  # cosine to the nearest ray
-    return np.asarray(0.8 + 0.8 * np.clip((nearest - 0.9) / 0.1, 0, 1), dtype=np.float64)
+    return np.asarray(0.8 + (_LONGEST - 0.8) * np.clip((nearest - 0.9) / 0.1, 0, 1), dtype=np.float64)
 
 
-def _body(phantom: Phantom, random: np.random.Generator) -> FloatArray:
+def _body(phantom: Phantom, random: np.random.Generator) -> NDArray[np.float32]:
     """Return an elliptic body with mottled tissue: 0 for air, about 1 for tissue."""
-    half = np.array(phantom.geometry.shape[1:]) * np.array(phantom.spacing_mm[1:]) / 2
-    _, j, i = np.meshgrid(*(np.arange(n) - n // 2 for n in phantom.shape), indexing="ij")
-    inside = (j * phantom.spacing_mm[1] / half[0]) ** 2 + (i * phantom.spacing_mm[2] / half[1]) ** 2 <= 0.85**2
-    return np.where(inside, 1.0 + 0.02 * _mottle(phantom, random, 6.0), 0.0)
+    _, rows, columns = phantom.shape
+    j, i = np.ogrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j]
+    inside = (j**2 + i**2 <= 0.85**2).astype(np.float32)
+    tissue = 1 + np.float32(0.02) * _mottle(phantom, phantom.shape, random, 6.0)
+    return np.asarray(inside * tissue, dtype=np.float32)
 
 
 def _lesion_texture(phantom: Phantom, random: np.random.Generator) -> FloatArray:
-    """Return the lesion's texture over the whole grid: 1 is the lesion's own intensity, 0 that of air."""
+    """Return the lesion's texture in its box: 1 is the lesion's own intensity, 0 that of air."""
     _, distance = _from_lesion(phantom)
     relative = distance / phantom.lesion_radius_mm
-    mottle = _mottle(phantom, random, 3.0)
+    mottle = _mottle(phantom, relative.shape, random, 3.0)
     contrast = _SCALES[phantom.modality]
     tissue = (contrast.tissue - contrast.air) / (contrast.lesion - contrast.air)
     match phantom.kind:
@@ -219,14 +237,16 @@ def _lesion_texture(phantom: Phantom, random: np.random.Generator) -> FloatArray
         case LesionKind.CALCIFIED:
             return np.where(mottle > 1.2, 1.0 + 4.0 * (1 - tissue), 0.5 + 0.5 * tissue)
         case LesionKind.GROUND_GLASS:
-            return tissue + (1 - tissue) * (0.35 + 0.25 * mottle)
+            return np.asarray(tissue + (1 - tissue) * (0.35 + 0.25 * mottle), dtype=np.float64)
         case _:
             return np.ones_like(relative)
 
 
-def _mottle(phantom: Phantom, random: np.random.Generator, size_mm: float) -> FloatArray:
+def _mottle(
+    phantom: Phantom, shape: tuple[int, ...], random: np.random.Generator, size_mm: float
+) -> NDArray[np.float32]:
     """Return smooth noise of mean 0 and standard deviation 1 whose grains are about `size_mm` wide."""
-    grain = ndimage.gaussian_filter(
-        random.standard_normal(phantom.shape), [size_mm / s / 2 for s in phantom.spacing_mm]
-    )
-    return np.asarray(grain / max(float(grain.std()), 1e-12), dtype=np.float64)
+    widths = [size_mm / spacing / 2 for spacing in phantom.spacing_mm]
+    grain = ndimage.gaussian_filter(random.standard_normal(shape, dtype=np.float32), widths)
+    deviation = float(grain.std()) if grain.size else 0.0
+    return np.asarray(grain / np.float32(max(deviation, 1e-12)), dtype=np.float32)
