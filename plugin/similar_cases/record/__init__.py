@@ -1,6 +1,6 @@
 """Regions and descriptions become DICOM SEG and SR."""
 
-from similar_cases.record.provenance import MODEL, ContentQualification, RecorderSettings, is_ours
+from similar_cases.record.provenance import ContentQualification, RecorderSettings
 from similar_cases.record.recorder import Recorded, Recorder
 
-__all__ = ["MODEL", "ContentQualification", "Recorded", "Recorder", "RecorderSettings", "is_ours"]
+__all__ = ["ContentQualification", "Recorded", "Recorder", "RecorderSettings"]

@@ -12,11 +12,13 @@ from similar_cases.domain.geometry import FloatArray
 from similar_cases.domain.references import FrameRef
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
+from similar_cases.volume import header
 
-#: positions that differ by less are the same, mm
-_SAME_POSITION_MM = 1e-2
-#: direction cosines and spacings that differ by less are the same
-_SAME = 1e-4
+#: how far a source frame may lie off its slice, in voxels, and still be it: volumes leave planes where they are that
+#: lie up to a tenth of a voxel off the regular grid, as scanners round positions
+_SAME_PLACE_VOXELS = 0.15
+#: direction cosines, and ratios of spacings, that differ by less are the same
+_SAME = 1.1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +37,17 @@ class FramePlane:
     spacing_mm: FloatArray
     size: tuple[int, int]
 
-    def coincides_with(self, other: "FramePlane") -> bool:
-        """Tell whether both have the same pixels at the same place."""
+    def is_slice(self, slice_plane: "FramePlane", slice_spacing_mm: float) -> bool:
+        """Tell whether this source frame has the very pixels of a Volume's slice that lies at `slice_plane`."""
+        row, column = slice_plane.orientation[:3], slice_plane.orientation[3:]
+        axes = np.stack(
+            [np.cross(row, column) / slice_spacing_mm, *np.stack([column, row]) / slice_plane.spacing_mm[:, None]]
+        )
         return (
-            self.size == other.size
-            and bool(np.abs(self.position_lps - other.position_lps).max() < _SAME_POSITION_MM)
-            and np.allclose(self.orientation, other.orientation, atol=_SAME, rtol=0)
-            and np.allclose(self.spacing_mm, other.spacing_mm, rtol=_SAME, atol=0)
+            self.size == slice_plane.size
+            and float(np.abs(axes @ (self.position_lps - slice_plane.position_lps)).max()) < _SAME_PLACE_VOXELS
+            and np.allclose(self.orientation, slice_plane.orientation, atol=_SAME, rtol=0)
+            and np.allclose(self.spacing_mm, slice_plane.spacing_mm, rtol=_SAME, atol=0)
         )
 
 
@@ -79,13 +85,14 @@ def mask_planes(images: Mapping[str, Dataset], volume: Volume, region: Region) -
     sources = tuple(volume.frames[k] for k in numbers)
     wanted = tuple(_plane_of_slice(volume, k) for k in numbers)
     found = tuple(_plane_of_frame(_image(images, source), source) for source in sources)
-    preserved = all(f is not None and f.coincides_with(w) for f, w in zip(found, wanted, strict=True))
+    spacing = volume.geometry.spacing_mm[0]
+    preserved = all(f is not None and f.is_slice(w, spacing) for f, w in zip(found, wanted, strict=True))
     return MaskPlanes(
         masks=_whole_planes(volume, region, slices),
         planes=tuple(f for f in found if f is not None) if preserved else wanted,
         sources=sources,
         preserved=preserved,
-        slice_spacing_mm=volume.geometry.spacing_mm[0],
+        slice_spacing_mm=spacing,
     )
 
 
@@ -123,36 +130,29 @@ def _plane_of_slice(volume: Volume, k: int) -> FramePlane:
 
 def _plane_of_frame(image: Dataset, source: FrameRef) -> FramePlane | None:
     """Return where a source Frame says it lies; None where it does not say."""
-    groups = _functional_groups(image, source.frame_number)
-    position = _value(image, groups, "PlanePositionSequence", "ImagePositionPatient")
-    orientation = _value(image, groups, "PlaneOrientationSequence", "ImageOrientationPatient")
-    spacing = _value(image, groups, "PixelMeasuresSequence", "PixelSpacing")
-    if position is None or orientation is None or spacing is None:
+    position = _numbers(image, source, "PlanePositionSequence", "ImagePositionPatient", 3)
+    orientation = _numbers(image, source, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
+    spacing = _numbers(image, source, "PixelMeasuresSequence", "PixelSpacing", 2)
+    rows, columns = header.whole(image, "Rows"), header.whole(image, "Columns")
+    if position is None or orientation is None or spacing is None or rows is None or columns is None:
         return None
-    if (len(position), len(orientation), len(spacing)) != (3, 6, 2):
-        return None
-    return FramePlane(position, orientation, spacing, (int(image.Rows), int(image.Columns)))
-
-
-def _functional_groups(image: Dataset, frame_number: int | None) -> list[Dataset]:
-    """Return the functional groups of a Frame, its own before the shared ones (PS3.3 C.7.6.16)."""
-    own = image.get("PerFrameFunctionalGroupsSequence") or []
-    index = (frame_number or 1) - 1
-    return [*own[index : index + 1], *(image.get("SharedFunctionalGroupsSequence") or [])]
-
-
-def _value(image: Dataset, groups: list[Dataset], macro: str, keyword: str) -> FloatArray | None:
-    """Return numbers from the first functional group that has them, else from the object's root."""
-    holders = [group[macro][0] for group in groups if group.get(macro)]
-    for holder in (*holders, image):
-        values = holder.get(keyword)
-        if values is not None:
-            return np.atleast_1d(np.asarray(values, dtype=np.float64))
-    return None
+    return FramePlane(np.array(position), np.array(orientation), np.array(spacing), (rows, columns))
 
 
 def slice_thickness(image: Dataset, source: FrameRef, otherwise: float) -> float:
     """Return a Frame's Slice Thickness, mm, or `otherwise` where it has none that is positive."""
-    groups = _functional_groups(image, source.frame_number)
-    thickness = _value(image, groups, "PixelMeasuresSequence", "SliceThickness")
-    return float(thickness[0]) if thickness is not None and thickness.size and thickness[0] > 0 else otherwise
+    found = _numbers(image, source, "PixelMeasuresSequence", "SliceThickness", 1)
+    return found[0] if found and found[0] > 0 else otherwise
+
+
+def _numbers(image: Dataset, source: FrameRef, macro: str, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Return numbers of a Frame: from its own functional group, the shared one, or the root (PS3.3 C.7.6.16)."""
+    own = header.items(image, "PerFrameFunctionalGroupsSequence")
+    index = (source.frame_number or 1) - 1
+    groups = (*own[index : index + 1], *header.items(image, "SharedFunctionalGroupsSequence"))
+    holders = (header.item(group, macro) for group in groups)
+    for holder in (*(h for h in holders if h is not None), image):
+        found = header.numbers(holder, keyword, count)
+        if found is not None:
+            return found
+    return None

@@ -1,87 +1,34 @@
-"""Who made an object, from what, when, and under which UID.
+"""Who made an object, when, and under which UID.
 
 Everything here is a function of the inputs. No clock is read: the dates and times of what is written are those of the
 source series, because the same inputs must give the same bytes under the same UID, however often a job is repeated.
 When something was really computed, the worker's catalogue tells.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from importlib.metadata import version
 from io import BytesIO
+from typing import Any
 
 from pydicom import Dataset, dcmwrite
-from pydicom import config as pydicom_config
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import FileMetaDataset
-from pydicom.multival import MultiValue
 from pydicom.uid import UID, ExplicitVRLittleEndian
-from pydicom.valuerep import validate_value
 
 from similar_cases.domain.case import derived_uid
 from similar_cases.domain.description import fingerprint
 from similar_cases.record.codes import PRIVATE_SCHEME
+from similar_cases.record.source import SourceHeader
 
 MANUFACTURER = "Similar Cases project"
 #: what tells our own objects from those of others
 MODEL = "Similar Cases"
+#: stands where a constructor wants a UID that is set later
+UID_TO_COME = "2.25.0"
 
 #: counted up whenever the rules by which objects are written change
 _RULES = 1
-
-_PATIENT = (
-    "PatientName",
-    "PatientID",
-    "IssuerOfPatientID",
-    "TypeOfPatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "PatientSpeciesDescription",
-    "PatientBreedDescription",
-    "ResponsiblePerson",
-    "ResponsiblePersonRole",
-    "ResponsibleOrganization",
-)
-_STUDY = (
-    "StudyInstanceUID",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "StudyDescription",
-    "ReferringPhysicianName",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "TimezoneOffsetFromUTC",
-)
-#: present even where the source has no value (Type 2 in PS3.3 C.7.1.1 and C.7.2.1)
-_TYPE_2 = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-#: what identifies is taken as it is, however ill-formed: another value would be another patient or study
-_IDENTIFYING = frozenset(("PatientID", "StudyInstanceUID", "AccessionNumber"))
-_EQUIPMENT = (
-    "Manufacturer",
-    "ManufacturerModelName",
-    "InstitutionName",
-    "StationName",
-    "DeviceSerialNumber",
-    "SoftwareVersions",
-)
-_SEXES = frozenset(("M", "F", "O"))
 
 
 class ContentQualification(StrEnum):
@@ -119,73 +66,8 @@ class RecorderSettings:
         return derived_uid("similar-cases", "device", self.device_serial_number)
 
 
-def is_ours(instance: Dataset) -> bool:
-    """Tell whether Similar Cases wrote `instance`."""
-    return bool(instance.get("ManufacturerModelName", "") == MODEL)
-
-
-def header_of(source: Sequence[Dataset]) -> Dataset:
-    """Return the patient, study and equipment attributes of a Series, and its date and time, valid and in UTF-8.
-
-    They are read from the Instance with the smallest SOP Instance UID, so that the order of `source` does not count.
-    A value that breaks its VR is left out, unless it identifies the patient or the study. Text is decoded by the
-    source's own Specific Character Set and written as ISO_IR 192, which has every character (PS3.5 6.1.2.3).
-    """
-    first = min(source, key=lambda instance: str(instance.SOPInstanceUID))
-    header = Dataset()
-    header.SpecificCharacterSet = "ISO_IR 192"
-    for keyword in _TYPE_2:
-        setattr(header, keyword, "")
-    for keyword in (*_PATIENT, *_STUDY, *_EQUIPMENT):
-        _copy(first, header, keyword)
-    if header.PatientSex not in _SEXES:
-        header.PatientSex = ""
-    header.SeriesDate, header.SeriesTime = _date_and_time(first)
-    header.SeriesInstanceUID = str(first.SeriesInstanceUID)
-    header.SeriesNumber = _series_number(first)
-    header.Modality = _text(first, "Modality") or "OT"
-    return header
-
-
-def _copy(source: Dataset, header: Dataset, keyword: str) -> None:
-    text = _text(source, keyword)
-    if text and (keyword in _IDENTIFYING or _is_valid(keyword, text)):
-        setattr(header, keyword, text)
-
-
-def _text(source: Dataset, keyword: str) -> str:
-    value = source.get(keyword)
-    if isinstance(value, MultiValue):
-        value = value[0] if value else None
-    return "" if value is None else str(value).strip("\0 ")
-
-
-def _is_valid(keyword: str, text: str) -> bool:
-    try:
-        validate_value(dictionary_VR(keyword), text, pydicom_config.RAISE)
-    except ValueError:
-        return False
-    return True
-
-
-def _date_and_time(first: Dataset) -> tuple[str, str]:
-    """Return the Series' date and time, else the Study's, else the earliest that DICOM can write."""
-    for level in ("Series", "Study"):
-        date, time = _text(first, f"{level}Date"), _text(first, f"{level}Time")
-        if date and _is_valid("StudyDate", date):
-            return date, time if time and _is_valid("StudyTime", time) else "000000"
-    return "19000101", "000000"
-
-
-def _series_number(first: Dataset) -> int:
-    try:
-        return int(_text(first, "SeriesNumber") or 0)
-    except ValueError:
-        return 0
-
-
 class Role(StrEnum):
-    """Which of the two objects of a Region."""
+    """Which of the two objects of a Region; the values are Modality."""
 
     #: the mask
     SEG = "SEG"
@@ -196,20 +78,29 @@ class Role(StrEnum):
 _SERIES_DESCRIPTIONS = {Role.SEG: "Similar Cases regions", Role.SR: "Similar Cases measurements"}
 
 
-def series_uid(header: Dataset, role: Role, settings: RecorderSettings) -> str:
-    """Return the UID of the one Series of that role that a source Series gets from this version of the software."""
-    return derived_uid(role, header.SeriesInstanceUID, settings.fingerprint, settings.software_version)
+def series_attributes(header: SourceHeader, role: Role, settings: RecorderSettings) -> dict[str, Any]:
+    """Return what highdicom's constructors ask of series, equipment and dates, the same for SEG and SR.
 
-
-def series_number(header: Dataset, role: Role) -> int:
-    """Return a number over 9000 that keeps the order of the source Series: 9041 and 9042 for the fourth."""
-    source = header.SeriesNumber if 0 <= header.SeriesNumber < 10_000_000 else 0
-    return 9000 + 10 * int(source) + (1 if role is Role.SEG else 2)
-
-
-def series_description(header: Dataset, role: Role) -> str:
-    """Return what a list of Series shows: whose it is, and of which Series."""
-    return f"{_SERIES_DESCRIPTIONS[role]} of {header.Modality} series {header.SeriesNumber}"[:64]
+    One source Series has one Series of each role from each version of the software. The number is over 9000 and keeps
+    the order of the source Series: 9041 and 9042 for the fourth.
+    """
+    number = header.series_number if 0 <= header.series_number < 10_000_000 else 0
+    return {
+        "series_instance_uid": derived_uid(role, header.series_uid, settings.fingerprint, settings.software_version),
+        "series_number": 9000 + 10 * number + (1 if role is Role.SEG else 2),
+        "series_description": f"{_SERIES_DESCRIPTIONS[role]} of {header.modality} series {header.series_number}"[:64],
+        "sop_instance_uid": UID_TO_COME,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": MODEL,
+        "software_versions": settings.software_version,
+        "device_serial_number": settings.device_serial_number,
+        "content_qualification": settings.content_qualification.value,
+        "content_date": header.date,
+        "content_time": header.time,
+        "series_date": header.date,
+        "series_time": header.time,
+        "specific_character_set": "ISO_IR 192",
+    }
 
 
 def instance_number(tracking_uid: str) -> int:
@@ -224,26 +115,22 @@ def plain_code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def finish(instance: Dataset, header: Dataset, settings: RecorderSettings) -> None:
-    """Give `instance` its dates, equipment and, last, the UID that its bytes ask for."""
-    instance.SpecificCharacterSet = "ISO_IR 192"
-    instance.InstanceCreationDate, instance.InstanceCreationTime = header.SeriesDate, header.SeriesTime
-    if "TimezoneOffsetFromUTC" in header:
-        instance.TimezoneOffsetFromUTC = header.TimezoneOffsetFromUTC
+def finish(instance: Dataset, header: SourceHeader, settings: RecorderSettings) -> None:
+    """Give `instance` its patient, dates, equipment and, last, the UID that its bytes ask for."""
+    instance.update(header.patient_and_study)
+    instance.InstanceCreationDate, instance.InstanceCreationTime = header.date, header.time
     instance.ContributingEquipmentSequence = [*_acquisition(header), _processing(settings)]
     if instance.Modality == Role.SR:
         instance.CodingSchemeIdentificationSequence = [_private_scheme()]
     _give_uid(instance)
 
 
-def _acquisition(header: Dataset) -> list[Dataset]:
-    """The scanner, as far as its name is known (PS3.3 C.12.1, IHE AI Results asks for it)."""
-    if not header.get("Manufacturer"):
+def _acquisition(header: SourceHeader) -> list[Dataset]:
+    """The scanner, as far as its maker is known (PS3.3 C.12.1; IHE AI Results asks for it)."""
+    if "Manufacturer" not in header.equipment:
         return []
     item = Dataset()
-    for keyword in _EQUIPMENT:
-        if keyword in header:
-            item[keyword] = header[keyword]
+    item.update(header.equipment)
     item.PurposeOfReferenceCodeSequence = [plain_code("109101", "DCM", "Acquisition Equipment")]
     item.ContributionDescription = "Acquired the source images"
     return [item]
@@ -268,7 +155,7 @@ def _private_scheme() -> Dataset:
 
 def _give_uid(instance: Dataset) -> None:
     """Derive the SOP Instance UID from all other bytes: other content, other UID; same content, same UID."""
-    instance.SOPInstanceUID = ""
+    instance.SOPInstanceUID = UID_TO_COME
     content = BytesIO()
     dcmwrite(content, instance, implicit_vr=False, little_endian=True)
     instance.SOPInstanceUID = derived_uid(instance.Modality, sha256(content.getvalue()).hexdigest())

@@ -10,9 +10,11 @@ from similar_cases.domain.errors import MalformedDicom
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
 from similar_cases.record.planes import mask_planes
-from similar_cases.record.provenance import RecorderSettings, header_of
+from similar_cases.record.provenance import RecorderSettings
 from similar_cases.record.seg import segmentation
+from similar_cases.record.source import header_of
 from similar_cases.record.sr import Measured, measurement_report
+from similar_cases.volume.quiet import quiet_pydicom
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,10 @@ class Recorder:
         """
         if not source:
             raise MalformedDicom("a region can only be recorded beside its source images; there are none")
+        with quiet_pydicom():  # its warnings quote values of the header, which must reach no log
+            return self._record(source, volume, region, description)
+
+    def _record(self, source: Sequence[Dataset], volume: Volume, region: Region, description: Description) -> Recorded:
         header = header_of(source)
         images = {str(instance.SOPInstanceUID): instance for instance in source}
         planes = mask_planes(images, volume, region)

@@ -21,7 +21,8 @@ from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.record import provenance
 from similar_cases.record.codes import code_item, property_category
 from similar_cases.record.planes import MaskPlanes, slice_thickness
-from similar_cases.record.provenance import MANUFACTURER, MODEL, RecorderSettings, Role, plain_code
+from similar_cases.record.provenance import MODEL, UID_TO_COME, RecorderSettings, Role, plain_code
+from similar_cases.record.source import SourceHeader
 
 #: orange, seen on grey images by every kind of colour vision
 _COLOUR = CIELabColor(72.0, 30.0, 70.0)
@@ -29,12 +30,12 @@ _PATIENT_AXES = "PATIENT"
 
 
 def segmentation(
-    header: Dataset, images: Mapping[str, Dataset], planes: MaskPlanes, region: Region, settings: RecorderSettings
+    header: SourceHeader, images: Mapping[str, Dataset], planes: MaskPlanes, region: Region, settings: RecorderSettings
 ) -> Dataset:
     """Make the SEG of `region`.
 
     Args:
-        header: from ``provenance.header_of``.
+        header: from ``source.header_of``.
         images: the source Instances by SOP Instance UID.
         planes: where the frames lie, from ``planes.mask_planes``.
         region: the mask's owner.
@@ -61,7 +62,7 @@ def algorithm_of(region: Region, settings: RecorderSettings) -> AlgorithmIdentit
 
 
 def _without_references(
-    header: Dataset, images: Mapping[str, Dataset], planes: MaskPlanes, region: Region, settings: RecorderSettings
+    header: SourceHeader, images: Mapping[str, Dataset], planes: MaskPlanes, region: Region, settings: RecorderSettings
 ) -> Dataset:
     first = planes.planes[0]
     thickness = slice_thickness(
@@ -72,41 +73,29 @@ def _without_references(
         pixel_array=planes.masks,
         segmentation_type="BINARY",
         segment_descriptions=[_segment(region, settings)],
-        series_instance_uid=provenance.series_uid(header, Role.SEG, settings),
-        series_number=provenance.series_number(header, Role.SEG),
-        sop_instance_uid="2.25.0",
         instance_number=provenance.instance_number(region.tracking_uid),
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL,
-        software_versions=settings.software_version,
-        device_serial_number=settings.device_serial_number,
         content_label="REGION",
         content_description="One region that similar cases are sought by",
         content_creator_name=MODEL.replace(" ", "^"),
-        content_qualification=settings.content_qualification.value,
-        content_date=header.SeriesDate,
-        content_time=header.SeriesTime,
-        series_date=header.SeriesDate,
-        series_time=header.SeriesTime,
-        series_description=provenance.series_description(header, Role.SEG),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         plane_positions=[PlanePositionSequence(_PATIENT_AXES, plane.position_lps.tolist()) for plane in planes.planes],
         plane_orientation=PlaneOrientationSequence(_PATIENT_AXES, first.orientation.tolist()),
         pixel_measures=PixelMeasuresSequence(first.spacing_mm.tolist(), thickness, planes.slice_spacing_mm),
+        **provenance.series_attributes(header, Role.SEG, settings),
     )
     return Dataset(made)
 
 
-def _stand_in(header: Dataset, planes: MaskPlanes, region: Region) -> Dataset:
+def _stand_in(header: SourceHeader, planes: MaskPlanes, region: Region) -> Dataset:
     """Return what highdicom asks of a source image: patient, study and geometry.
 
     It stands for whatever the source is (classic or enhanced, one or more volumes), so that highdicom need not read
     every header; references to the true Instances and Frames are written by ``_refer_to_sources``.
     """
     first = planes.planes[0]
-    image = Dataset()
-    image.update(header)
-    image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, "2.25.0"
+    image = header.nameless()
+    image.update(header.compression)
+    image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, UID_TO_COME
     image.FrameOfReferenceUID = region.geometry.frame_of_reference_uid
     image.PositionReferenceIndicator = ""
     image.Rows, image.Columns = first.size
@@ -163,12 +152,12 @@ def _family(algorithm: AlgorithmIdentity) -> CodedConcept:
     return CodedConcept("123101", "DCM", "Neighborhood Analysis")
 
 
-def _refer_to_sources(instance: Dataset, header: Dataset, planes: MaskPlanes) -> None:
+def _refer_to_sources(instance: Dataset, header: SourceHeader, planes: MaskPlanes) -> None:
     """Write the references: Instances for the whole (PS3.3 C.12.2), Frames for each frame (C.7.6.16.2.6)."""
     unique = dict.fromkeys((s.sop_class_uid, s.sop_instance_uid) for s in planes.sources)
     instance.SourceImageSequence = [_reference(*pair) for pair in unique]
     series = Dataset()
-    series.SeriesInstanceUID = header.SeriesInstanceUID
+    series.SeriesInstanceUID = header.series_uid
     series.ReferencedInstanceSequence = [_reference(*pair) for pair in unique]
     instance.ReferencedSeriesSequence = [series]
     positions = np.array([plane.position_lps for plane in planes.planes])

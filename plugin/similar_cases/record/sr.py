@@ -41,6 +41,7 @@ from similar_cases.record.codes import (
 from similar_cases.record.planes import FramePlane, MaskPlanes
 from similar_cases.record.provenance import MANUFACTURER, MODEL, RecorderSettings, Role
 from similar_cases.record.seg import algorithm_of, origin_in_words, region_label
+from similar_cases.record.source import SourceHeader
 
 #: what was done to the patient, where the source does not say (CID 100)
 _PROCEDURES: Mapping[str, Code] = {
@@ -72,61 +73,43 @@ class Measured:
     planes: MaskPlanes
 
 
-def measurement_report(header: Dataset, measured: Measured, settings: RecorderSettings) -> Dataset:
+def measurement_report(header: SourceHeader, measured: Measured, settings: RecorderSettings) -> Dataset:
     """Make the SR.
 
     Args:
-        header: from ``provenance.header_of``.
+        header: from ``source.header_of``.
         measured: what it is about.
         settings: the site's choices.
     """
     made = Comprehensive3DSR(
-        evidence=[_evidence(header, measured.seg), *_source_evidence(header, measured.planes.sources)],
+        evidence=_evidence(header, measured),
         content=_content(header, measured, settings)[0],
-        series_instance_uid=provenance.series_uid(header, Role.SR, settings),
-        series_number=provenance.series_number(header, Role.SR),
-        sop_instance_uid="2.25.0",
         instance_number=provenance.instance_number(measured.region.tracking_uid),
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL,
-        software_versions=settings.software_version,
-        device_serial_number=settings.device_serial_number,
         is_complete=True,
-        content_qualification=settings.content_qualification.value,
-        content_date=header.SeriesDate,
-        content_time=header.SeriesTime,
-        series_date=header.SeriesDate,
-        series_time=header.SeriesTime,
-        series_description=provenance.series_description(header, Role.SR),
+        **provenance.series_attributes(header, Role.SR, settings),
     )
     instance = Dataset(made)
     provenance.finish(instance, header, settings)
     return instance
 
 
-def _evidence(header: Dataset, instance: Dataset) -> Dataset:
-    """Return what highdicom asks of an Instance that the report refers to: patient, study and UIDs."""
-    evidence = Dataset()
-    evidence.update(header)
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"):
-        setattr(evidence, keyword, instance[keyword].value)
+def _evidence(header: SourceHeader, measured: Measured) -> list[Dataset]:
+    """Return what highdicom asks of each Instance that the report refers to: the SEG and the source images."""
+    seg = measured.seg
+    uids = [(str(seg.SOPClassUID), str(seg.SOPInstanceUID), str(seg.SeriesInstanceUID))]
+    uids += dict.fromkeys((s.sop_class_uid, s.sop_instance_uid, header.series_uid) for s in measured.planes.sources)
+    evidence = []
+    for one in uids:
+        instance = header.nameless()
+        instance.SOPClassUID, instance.SOPInstanceUID, instance.SeriesInstanceUID = one
+        evidence.append(instance)
     return evidence
 
 
-def _source_evidence(header: Dataset, sources: Sequence[FrameRef]) -> list[Dataset]:
-    images = []
-    for sop_class_uid, sop_instance_uid in dict.fromkeys((s.sop_class_uid, s.sop_instance_uid) for s in sources):
-        image = Dataset()
-        image.SOPClassUID, image.SOPInstanceUID = sop_class_uid, sop_instance_uid
-        image.SeriesInstanceUID = header.SeriesInstanceUID
-        images.append(_evidence(header, image))
-    return images
-
-
-def _content(header: Dataset, measured: Measured, settings: RecorderSettings) -> MeasurementReport:
+def _content(header: SourceHeader, measured: Measured, settings: RecorderSettings) -> MeasurementReport:
     report = MeasurementReport(
         observation_context=_observation_context(settings),
-        procedure_reported=_PROCEDURES.get(header.Modality, codes.SCT.ImagingProcedure),
+        procedure_reported=_PROCEDURES.get(header.modality, codes.SCT.ImagingProcedure),
         imaging_measurements=[_measurement_group(header, measured, settings)],
         title=codes.DCM.ImagingMeasurementReport,
         language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(code_item(_LANGUAGE)),
@@ -152,7 +135,7 @@ def _observation_context(settings: RecorderSettings) -> sr.ObservationContext:
     )
 
 
-def _image_library(header: Dataset, measured: Measured) -> ContainerContentItem:
+def _image_library(header: SourceHeader, measured: Measured) -> ContainerContentItem:
     """TID 1600: one group; what all its images share stands in the group, the position at each image."""
     group = ContainerContentItem(name=codes.DCM.ImageLibraryGroup, relationship_type="CONTAINS")
     group.ContentSequence = ContentSequence()
@@ -163,10 +146,10 @@ def _image_library(header: Dataset, measured: Measured) -> ContainerContentItem:
     return library
 
 
-def _shared_descriptors(header: Dataset, measured: Measured) -> list[sr.ContentItem]:
+def _shared_descriptors(header: SourceHeader, measured: Measured) -> list[sr.ContentItem]:
     """TID 1602 and TID 1604, of what is the same in every image."""
     plane = measured.planes.planes[0]
-    modality = _MODALITIES.get(header.Modality)
+    modality = _MODALITIES.get(header.modality)
     items: list[sr.ContentItem] = []
     if modality:
         items.append(CodeContentItem(codes.DCM.Modality, modality, _ACQUISITION_CONTEXT))
@@ -230,7 +213,7 @@ def _library_image(
 
 
 def _measurement_group(
-    header: Dataset, measured: Measured, settings: RecorderSettings
+    header: SourceHeader, measured: Measured, settings: RecorderSettings
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     region = measured.region
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
@@ -239,7 +222,7 @@ def _measurement_group(
             sop_class_uid=measured.seg.SOPClassUID,
             sop_instance_uid=measured.seg.SOPInstanceUID,
             segment_number=1,
-            source_series=sr.SourceSeriesForSegmentation(header.SeriesInstanceUID),
+            source_series=sr.SourceSeriesForSegmentation(header.series_uid),
         ),
         finding_type=code_item(region.finding or LESION),
         finding_sites=[sr.FindingSite(code_item(region.finding_site))] if region.finding_site else None,
