@@ -7,6 +7,6 @@ import orthanc
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from similar_cases import bridge  # noqa: E402
+from similar_cases import bridge
 
 bridge.register(orthanc)

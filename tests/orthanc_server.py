@@ -18,6 +18,7 @@ from typing import Any, Literal
 import requests
 
 from similar_cases.demo.orthanc_process import OrthancProcess, OrthancSetup, find_executable, overlay
+from similar_cases.wire import ENV_TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG_DIR = ROOT / "orthanc-config"
@@ -100,7 +101,7 @@ def orthanc_server(
     """
     own = {"Worker": worker or "embedded", "WorkerUrl": worker_url, **(section or {})}
     config = overlay({"StableAge": 1, "SimilarCases": own}, overrides or {})
-    variables = {**({"SIMILAR_CASES_TOKEN": token} if token else {}), **(environment or {})}
+    variables = {**({ENV_TOKEN: token} if token else {}), **(environment or {})}
     with _working_folder(folder, version) as (place, chroot):
         setup = OrthancSetup(
             folder=place,

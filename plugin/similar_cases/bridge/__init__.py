@@ -1,0 +1,40 @@
+"""What runs inside Orthanc: nudges the worker, and forwards ``/similar-cases/*`` to it.
+
+Standard library alone, because the interpreter is Orthanc's: a computing callback holds everybody's lock, and a crash
+takes the PACS down. Orthanc calls in from its own threads; what is shared is a ``Link`` (one address, replaced as a
+whole) and the notifier's queue, and nothing here holds a lock while it waits.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from similar_cases import wire
+from similar_cases.bridge.config import ConfigRefused, read_config
+from similar_cases.bridge.host import Orthanc
+from similar_cases.bridge.lifecycle import Bridge
+
+__all__ = ["ConfigRefused", "register"]
+
+
+def register(orthanc: Orthanc) -> None:
+    """Read the section ``SimilarCases``, and register what it asks for; called once, while Orthanc starts.
+
+    Args:
+        orthanc: Orthanc's own module, or one like it.
+
+    Raises:
+        ConfigRefused: when the section is not understood. Orthanc does not start then, and its log ends with the
+            reason: an administrator is there to read it, which nobody is when it runs.
+    """
+    where = Path(orthanc.GetConfigurationPath() or ".")
+    folder = where if where.is_dir() else where.parent
+    try:
+        config = read_config(json.loads(orthanc.GetConfiguration()), os.environ, folder.resolve())
+    except ConfigRefused as refused:
+        orthanc.LogError(str(refused))
+        raise
+    if not config.enable:
+        orthanc.LogWarning(f"{wire.SECTION}: not enabled")
+        return
+    Bridge(orthanc, config, os.environ).register()

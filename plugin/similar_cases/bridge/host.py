@@ -1,0 +1,106 @@
+"""What the bridge uses of Orthanc's Python SDK, as types: the module ``orthanc`` itself, or ``orthanc_over_rest``.
+
+The host module is an argument everywhere, so that the same code runs inside Orthanc, outside of it, and in a test.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class RestOutput(Protocol):
+    """Where a REST callback writes its answer; exactly one of the sending methods is called, once.
+
+    Plugin 5.0 and later have ``StartStreamAnswer(content_type)`` and ``SendStreamChunk(bytes)`` too.
+    """
+
+    def SetHttpHeader(self, key: str, value: str, /) -> None:  # noqa: N802
+        """Add a header; it must not be Content-Type where a sending method takes that."""
+        ...
+
+    def AnswerBuffer(self, answer: bytes, mime_type: str, /) -> None:  # noqa: N802
+        """Send status 200 with a body."""
+        ...
+
+    def SendHttpStatusCode(self, status: int, /) -> None:  # noqa: N802
+        """Send a status without a body."""
+        ...
+
+    def SendHttpStatus(self, *status_and_body: Any) -> None:  # noqa: N802
+        """Send a status with a body: ``(status, text, size)`` before plugin 4.2, ``(status, bytes)`` since."""
+        ...
+
+    def SendMethodNotAllowed(self, allowed: str, /) -> None:  # noqa: N802
+        """Send status 405 with the header Allow."""
+        ...
+
+
+class ChangeTypes(Protocol):
+    """The numbers of the changes that the bridge listens to."""
+
+    DELETED: int
+    ORTHANC_STARTED: int
+    ORTHANC_STOPPED: int
+    STABLE_SERIES: int
+
+
+class ResourceTypes(Protocol):
+    """The numbers of DICOM's levels in Orthanc."""
+
+    PATIENT: int
+    STUDY: int
+    SERIES: int
+    INSTANCE: int
+
+
+OnChange = Callable[[int, int, str], None]
+OnRest = Callable[..., None]
+
+
+class Orthanc(Protocol):
+    """The part of the module ``orthanc`` that the bridge uses."""
+
+    @property
+    def ChangeType(self) -> ChangeTypes:  # noqa: N802
+        """The kinds of changes."""
+        ...
+
+    @property
+    def ResourceType(self) -> ResourceTypes:  # noqa: N802
+        """The levels."""
+        ...
+
+    def GetConfiguration(self) -> str:  # noqa: N802
+        """Return the whole configuration as JSON."""
+        ...
+
+    def GetConfigurationPath(self) -> str:  # noqa: N802
+        """Return the path of the configuration's file or folder."""
+        ...
+
+    def LogInfo(self, message: str, /) -> None:  # noqa: N802
+        """Log what only a verbose Orthanc shows."""
+        ...
+
+    def LogWarning(self, message: str, /) -> None:  # noqa: N802
+        """Log what Orthanc shows by default; its own start and stop come at this level too."""
+        ...
+
+    def LogError(self, message: str, /) -> None:  # noqa: N802
+        """Log an error."""
+        ...
+
+    def RegisterOnChangeCallback(self, callback: OnChange, /) -> None:  # noqa: N802
+        """Have `callback` told of every change; there is one such callback."""
+        ...
+
+    def RegisterRestCallback(self, pattern: str, callback: OnRest, /) -> None:  # noqa: N802
+        """Have `callback` answer the paths that match `pattern`."""
+        ...
+
+    def ExtendOrthancExplorer(self, javascript: str, /) -> None:  # noqa: N802
+        """Add JavaScript to the classic Orthanc Explorer."""
+        ...
+
+    def GenerateRestApiAuthorizationToken(self) -> str:  # noqa: N802
+        """Return the value of an Authorization header that Orthanc's REST API takes while it runs."""
+        ...
