@@ -34,5 +34,20 @@ class Embedder(Protocol):
         ...
 
     def embed_volume(self, volume: Volume) -> tuple[Embedding, NDArray[np.float16]]:
-        """Return the Volume's vector, and the (slices, size) float16 unit vectors of its slices k."""
+        """Return the Volume's vector, and (n, size) float16 unit vectors of slices, in ascending k.
+
+        n is the number of slices or the backend's bound, whichever is smaller; row r is slice ``sampled_slices(slices,
+        n)[r]``.
+        """
         ...
+
+
+def sampled_slices(count: int, most: int) -> NDArray[np.intp]:
+    """Return at most `most` of the indices below `count`, ascending, evenly spread, each in the middle of its share.
+
+    >>> sampled_slices(3, 10).tolist(), sampled_slices(10, 3).tolist()
+    ([0, 1, 2], [1, 5, 8])
+    """
+    if count <= most:
+        return np.arange(count)
+    return np.floor((np.arange(most) + 0.5) * count / most).astype(np.intp)
