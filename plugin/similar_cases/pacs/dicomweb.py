@@ -82,8 +82,7 @@ class DicomWebClient:
         wanted = self.search_instances(series)
         if not wanted:
             raise NotFound(f"the archive has no series {series.series_uid}")
-        if len(wanted) > self._bounds.max_instances:
-            raise Refused(f"{len(wanted)} instances; the bound for one series is {self._bounds.max_instances}")
+        self._bounds.check_instances(len(wanted))
         came = self._first_asking(series, wanted)
         missing = [uid for uid in wanted if uid not in came]
         if missing:
@@ -141,8 +140,7 @@ class DicomWebClient:
         try:
             for part in self._retrieve(f"/studies/{series.study_uid}/series/{series.series_uid}"):
                 size += len(part)
-                if size > self._bounds.max_series_bytes:
-                    raise Refused(f"the series is larger than {self._bounds.max_series_bytes} bytes, the bound for one")
+                self._bounds.check_series_bytes(size)
                 try:
                     instance = parse_instance(part, self._bounds)
                 except MalformedDicom:

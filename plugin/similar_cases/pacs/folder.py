@@ -67,11 +67,14 @@ class FolderPacs:
         Raises:
             NotFound: when the folder has no such Series.
             MalformedDicom: when a file cannot be parsed within the bounds.
+            Refused: when the Series is larger than the bounds.
         """
-        paths = {entry.sop_instance_uid: path for path, entry in self._instances().items() if entry.series == series}
-        if not paths:
+        found = {path: entry for path, entry in self._instances().items() if entry.series == series}
+        if not found:
             raise NotFound(f"the folder has no series {series.series_uid}")
-        return [self._read(path) for _, path in sorted(paths.items())]
+        self._bounds.check_instances(len(found))
+        self._bounds.check_series_bytes(sum(entry.stamp[0] for entry in found.values()))
+        return [self._read(path) for path in sorted(found, key=lambda path: found[path].sop_instance_uid)]
 
     def store_instances(self, instances: Sequence[Dataset]) -> None:
         """Write `instances` below study and series; one that is there stays as it is, and is compared."""
@@ -106,6 +109,7 @@ class FolderPacs:
         return known if known and known.stamp == stamp else _read_entry(path, stamp)
 
     def _read(self, path: Path) -> Dataset:
+        self._bounds.check_instance_bytes(path.stat().st_size)
         try:
             return parse_instance(path.read_bytes(), self._bounds)
         except MalformedDicom as error:

@@ -31,6 +31,21 @@ class Bounds:
     max_series_bytes: int = 6 * 1024**3
     max_nesting: int = 24
 
+    def check_instances(self, count: int) -> None:
+        """Refuse a Series of `count` Instances when that is over the bound."""
+        if count > self.max_instances:
+            raise Refused(f"{count} instances; the bound for one series is {self.max_instances}")
+
+    def check_instance_bytes(self, size: int) -> None:
+        """Refuse an Instance of `size` bytes when that is over the bound."""
+        if size > self.max_instance_bytes:
+            raise Refused(f"an instance is larger than {self.max_instance_bytes} bytes, the bound for one")
+
+    def check_series_bytes(self, size: int) -> None:
+        """Refuse a Series of `size` bytes, or that is so large already, when that is over the bound."""
+        if size > self.max_series_bytes:
+            raise Refused(f"the series is larger than {self.max_series_bytes} bytes, the bound for one")
+
 
 def parse_instance(data: bytes | bytearray, bounds: Bounds) -> Dataset:
     """Return the Dataset, with file meta information, that `data` hold as a DICOM file (PS3.10 section 7).
@@ -39,7 +54,7 @@ def parse_instance(data: bytes | bytearray, bounds: Bounds) -> Dataset:
         Refused: when it is larger than the bound.
         MalformedDicom: when it is no DICOM file, breaks off, nests too deep, or lacks its UIDs.
     """
-    _refuse_larger_than(bounds, len(data))
+    bounds.check_instance_bytes(len(data))
     try:
         _refuse_deflated_bomb(data, bounds)
         dataset = dcmread(BytesIO(data))
@@ -85,18 +100,13 @@ def pixel_flaw(dataset: Dataset) -> str:
     return f"Pixel Data has {actual} bytes, {expected} are wanted" if actual < expected else ""
 
 
-def _refuse_larger_than(bounds: Bounds, size: int) -> None:
-    if size > bounds.max_instance_bytes:
-        raise Refused(f"an instance is larger than {bounds.max_instance_bytes} bytes, the bound for one")
-
-
 def _refuse_deflated_bomb(data: bytes | bytearray, bounds: Bounds) -> None:
     """Inflate as far as the bound and no farther; pydicom itself would inflate without end."""
     meta_end = 144 + int.from_bytes(data[140:144], "little")  # (0002,0000) comes first and tells the length
     if DeflatedExplicitVRLittleEndian.encode() not in data[: min(meta_end, 4096)]:
         return
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[meta_end:], bounds.max_instance_bytes + 1)
-    _refuse_larger_than(bounds, len(inflated))
+    bounds.check_instance_bytes(len(inflated))
 
 
 def _refuse_deep_nesting(dataset: Dataset, max_nesting: int) -> None:
