@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         name, _, argument = route.strip("/").partition("/")
         getattr(self, f"route_{name or 'page'}", self.route_unknown)(argument, parts.query, body)
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 
     def route_page(self, _: str, query: str, __: bytes) -> None:
         self.reply(200, f"<!doctype html><p>{query}".encode(), "text/html; charset=utf-8")
@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *values: Any) -> None:
+    def log_message(self, format: str, *values: Any) -> None:  # noqa: A002
         """Keep quiet."""
 
 
@@ -150,7 +150,8 @@ def end_with_parent() -> None:
 def main() -> None:
     if "--stay-with-parent" in sys.argv:
         threading.Thread(target=end_with_parent, daemon=True).start()
-    print("fake worker", os.getpid(), flush=True)
+    sys.stdout.write(f"fake worker {os.getpid()}\n")
+    sys.stdout.flush()
     Worker(dict(os.environ)).serve_forever()
 
 

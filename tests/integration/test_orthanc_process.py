@@ -17,7 +17,8 @@ def test_answers_on_its_own_ports_with_dicomweb(start_orthanc: StartOrthanc, ver
     system = orthanc.get("/system")
     assert (system["DicomPort"], system["DicomAet"]) == (orthanc.process.dicom_port, orthanc.process.aet)
     assert orthanc.rest.get(f"{orthanc.process.dicomweb_url}/studies", timeout=10).status_code in (200, 204)
-    assert orthanc.get("/plugins") and "python" not in orthanc.get("/plugins")
+    assert "dicom-web" in orthanc.get("/plugins")
+    assert "python" not in orthanc.get("/plugins")
 
 
 def test_restarts_on_the_same_ports_and_storage(plain_orthanc: OrthancServer) -> None:

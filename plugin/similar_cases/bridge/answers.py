@@ -83,7 +83,7 @@ def sendable(status: int) -> int:
     """
     if status in SENDABLE or status in SENDABLE_ERRORS:
         return status
-    return INSTEAD.get(status, HTTPStatus.BAD_REQUEST if 400 <= status < 500 else HTTPStatus.INTERNAL_SERVER_ERROR)
+    return INSTEAD.get(status, 400 if 400 <= status < 500 else 500)
 
 
 def send(output: RestOutput, answer: Answer, *, types_errors_itself: bool) -> None:

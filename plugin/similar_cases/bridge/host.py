@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the names are the SDK's
 """What the bridge uses of Orthanc's Python SDK, as types: the module ``orthanc`` itself, or ``orthanc_over_rest``.
 
 The host module is an argument everywhere, so that the same code runs inside Orthanc, outside of it, and in a test.
@@ -13,23 +14,23 @@ class RestOutput(Protocol):
     Plugin 5.0 and later have ``StartStreamAnswer(content_type)`` and ``SendStreamChunk(bytes)`` too.
     """
 
-    def SetHttpHeader(self, key: str, value: str, /) -> None:  # noqa: N802
+    def SetHttpHeader(self, key: str, value: str, /) -> None:
         """Add a header; it must not be Content-Type where a sending method takes that."""
         ...
 
-    def AnswerBuffer(self, answer: bytes, mime_type: str, /) -> None:  # noqa: N802
+    def AnswerBuffer(self, answer: bytes, mime_type: str, /) -> None:
         """Send status 200 with a body."""
         ...
 
-    def SendHttpStatusCode(self, status: int, /) -> None:  # noqa: N802
+    def SendHttpStatusCode(self, status: int, /) -> None:
         """Send a status without a body."""
         ...
 
-    def SendHttpStatus(self, *status_and_body: Any) -> None:  # noqa: N802
+    def SendHttpStatus(self, *status_and_body: Any) -> None:
         """Send a status with a body: ``(status, text, size)`` before plugin 4.2, ``(status, bytes)`` since."""
         ...
 
-    def SendMethodNotAllowed(self, allowed: str, /) -> None:  # noqa: N802
+    def SendMethodNotAllowed(self, allowed: str, /) -> None:
         """Send status 405 with the header Allow."""
         ...
 
@@ -60,47 +61,47 @@ class Orthanc(Protocol):
     """The part of the module ``orthanc`` that the bridge uses."""
 
     @property
-    def ChangeType(self) -> ChangeTypes:  # noqa: N802
+    def ChangeType(self) -> ChangeTypes:
         """The kinds of changes."""
         ...
 
     @property
-    def ResourceType(self) -> ResourceTypes:  # noqa: N802
+    def ResourceType(self) -> ResourceTypes:
         """The levels."""
         ...
 
-    def GetConfiguration(self) -> str:  # noqa: N802
+    def GetConfiguration(self) -> str:
         """Return the whole configuration as JSON."""
         ...
 
-    def GetConfigurationPath(self) -> str:  # noqa: N802
+    def GetConfigurationPath(self) -> str:
         """Return the path of the configuration's file or folder."""
         ...
 
-    def LogInfo(self, message: str, /) -> None:  # noqa: N802
+    def LogInfo(self, message: str, /) -> None:
         """Log what only a verbose Orthanc shows."""
         ...
 
-    def LogWarning(self, message: str, /) -> None:  # noqa: N802
+    def LogWarning(self, message: str, /) -> None:
         """Log what Orthanc shows by default; its own start and stop come at this level too."""
         ...
 
-    def LogError(self, message: str, /) -> None:  # noqa: N802
+    def LogError(self, message: str, /) -> None:
         """Log an error."""
         ...
 
-    def RegisterOnChangeCallback(self, callback: OnChange, /) -> None:  # noqa: N802
+    def RegisterOnChangeCallback(self, callback: OnChange, /) -> None:
         """Have `callback` told of every change; there is one such callback."""
         ...
 
-    def RegisterRestCallback(self, pattern: str, callback: OnRest, /) -> None:  # noqa: N802
+    def RegisterRestCallback(self, pattern: str, callback: OnRest, /) -> None:
         """Have `callback` answer the paths that match `pattern`."""
         ...
 
-    def ExtendOrthancExplorer(self, javascript: str, /) -> None:  # noqa: N802
+    def ExtendOrthancExplorer(self, javascript: str, /) -> None:
         """Add JavaScript to the classic Orthanc Explorer."""
         ...
 
-    def GenerateRestApiAuthorizationToken(self) -> str:  # noqa: N802
+    def GenerateRestApiAuthorizationToken(self) -> str:
         """Return the value of an Authorization header that Orthanc's REST API takes while it runs."""
         ...
