@@ -29,8 +29,10 @@ from similar_cases.pacs.parse import Bounds, parse_instance, series_of
 from similar_cases.pacs.stored import batches_of, difference
 
 _LOG = logging.getLogger(__name__)
+# dicomweb-client wraps each request in retrying, which logs a traceback of what we translate and tell ourselves
+logging.getLogger("retrying").setLevel(logging.ERROR)
 _PAGE = 500
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 #: the stored bytes as they are, whatever their transfer syntax (PS3.18 8.7.3.5.2)
 _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.pixels.utils import get_expected_length
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
 
 from similar_cases.domain.errors import InvalidUid, MalformedDicom, Refused
 from similar_cases.domain.references import SeriesRef, require_uid
+
+# pydicom's warnings of invalid values quote the value, which may be a patient's name, in a line of the log
+config.settings.reading_validation_mode = config.IGNORE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ def parse_instance(data: bytes | bytearray, bounds: Bounds) -> Dataset:
         _refuse_deep_nesting(dataset, bounds.max_nesting)
         series_of(dataset)
         require_uid(str(dataset.SOPInstanceUID))
+        if flaw := pixel_flaw(dataset):
+            raise MalformedDicom(flaw)
     except Refused:
         raise
     except RecursionError as error:
@@ -69,8 +74,6 @@ def parse_instance(data: bytes | bytearray, bounds: Bounds) -> Dataset:
         raise MalformedDicom(f"Study, Series or SOP Instance UID is missing or no UID: {error}") from error
     except Exception as error:  # pydicom raises whatever its parts raise: KeyError, struct.error, EOFError …
         raise MalformedDicom(f"not to be parsed as DICOM: {type(error).__name__}") from error
-    if flaw := pixel_flaw(dataset):
-        raise MalformedDicom(flaw)
     return dataset
 
 
@@ -90,7 +93,12 @@ def pixel_flaw(dataset: Dataset) -> str:
     Native Pixel Data must hold every frame (PS3.5 section 8.1.1); more is let pass, as scanners pad. Encapsulated
     frames tell their length only when decoded.
     """
-    if "PixelData" not in dataset or UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated:
+    if "PixelData" not in dataset:
+        return ""
+    transfer_syntax = UID(dataset.file_meta.get("TransferSyntaxUID", ""))
+    if transfer_syntax not in AllTransferSyntaxes:
+        return f"Pixel Data in an unknown transfer syntax {transfer_syntax!r}"
+    if transfer_syntax.is_encapsulated:
         return ""
     try:
         expected = get_expected_length(dataset)
