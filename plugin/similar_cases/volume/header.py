@@ -7,10 +7,12 @@ exception its parser meets. Here a value that cannot be read counts as absent; w
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 from similar_cases.domain.errors import MalformedDicom
 
@@ -25,11 +27,18 @@ def value_of(dataset: Dataset, keyword: str | int) -> Any:
         MalformedDicom: where its sequences are nested deeper than Python's stack.
     """
     try:
-        return dataset[keyword].value if keyword in dataset else None
+        return dataset[_tag(keyword)].value
+    except KeyError:
+        return None
     except RecursionError as error:
         raise MalformedDicom("its sequences are nested too deeply to be read") from error
     except Exception:  # the value is hostile, and so is the choice of exception
         return None
+
+
+@cache
+def _tag(keyword: str | int) -> BaseTag:
+    return Tag(keyword)
 
 
 def words(dataset: Dataset, keyword: str | int) -> tuple[str, ...]:
@@ -56,7 +65,10 @@ def _clean(value: object) -> str:
     plain = ""
     with suppress(Exception):  # a PersonName decodes its bytes here, by a character set that may not exist
         plain = str(value)
-    return "".join(letter for letter in plain[:_MAX_TEXT] if letter.isprintable()).strip()
+    plain = plain[:_MAX_TEXT]
+    if not plain.isprintable():
+        plain = "".join(letter for letter in plain if letter.isprintable())
+    return plain.strip()
 
 
 def numbers(dataset: Dataset, keyword: str | int, count: int) -> tuple[float, ...] | None:
