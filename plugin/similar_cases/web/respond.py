@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import traceback
 from collections.abc import Mapping
 
 from flask import Response
@@ -27,6 +28,7 @@ STATUSES: Mapping[type[errors.SimilarCasesError], int] = {
     errors.DescriptionFailed: 422,
     errors.PacsUnavailable: 503,
     errors.StoreFailed: 502,
+    errors.LeaseLost: 409,
     errors.WrongEmbeddingSpace: 500,
     errors.InvalidSettings: 500,
     errors.SimilarCasesError: 500,
@@ -117,8 +119,8 @@ def http_error_response(error: HTTPException) -> Response:
 
 
 def unexpected_response(error: Exception) -> Response:
-    """Return 500 for a fault of ours; the log has the details, the caller does not."""
-    logger.error("unexpected %s", type(error).__name__, exc_info=error)
+    """Return 500 for a fault of ours; the log has its kind and place, but not its words: they may name a patient."""
+    logger.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     return json_response({"error": "an unexpected fault; the worker's log tells more", "class": "Unexpected"}, 500)
 
 

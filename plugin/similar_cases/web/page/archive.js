@@ -27,7 +27,8 @@ export function showArchive(main, study) {
 }
 
 async function update(view, counts, table, refresh) {
-  const parameters = { limit: PAGE, offset: view.offset };
+  // counts are of images and annotations, so the table shows both
+  const parameters = { limit: PAGE, offset: view.offset, annotations: true };
   if (view.state) parameters.state = view.state;
   if (view.study) parameters.study = view.study;
   const [now, page] = await Promise.all([status(), listSeries(parameters)]);
@@ -93,7 +94,7 @@ function seriesLine(row) {
     element("td", {}, about.study_date ? date(about.study_date) : ""),
     element("td", { class: "number" }, String(row.instances)),
     element("td", {}, whyOf(row)),
-    element("td", {}, element("a", { href: address, "data-key": row.series }, WORDS.open)),
+    element("td", {}, row.kind === "image" && element("a", { href: address, "data-key": row.series }, WORDS.open)),
   );
 }
 

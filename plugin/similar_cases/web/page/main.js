@@ -5,12 +5,13 @@ import { showSeries } from "./series.js";
 
 const UID = /^[0-9.]{1,64}$/;
 const parameters = new URLSearchParams(window.location.search);
-const first = (name) => {
-  const value = (parameters.get(name) || "").split(",")[0].trim();
+const first = (...names) => {
+  const given = names.map((name) => parameters.get(name) || "").find(Boolean) || "";
+  const value = given.split(",")[0].trim();
   return UID.test(value) ? value : "";
 };
-const study = first("StudyInstanceUIDs");
-const series = first("SeriesInstanceUIDs");
+const study = first("StudyInstanceUIDs", "StudyInstanceUID");
+const series = first("SeriesInstanceUIDs", "SeriesInstanceUID");
 const main = document.getElementById("content");
 
 // a bare fragment would count from the page's base, and lose the query

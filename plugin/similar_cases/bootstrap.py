@@ -1,0 +1,185 @@
+"""The one place where settings become objects.
+
+Heavy libraries are imported inside the functions that need them, so that ``similar-cases --help``, ``settings`` and
+``status`` start at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from similar_cases.index.catalogue import Catalogue
+from similar_cases.index.database import open_engine, sqlite_url
+from similar_cases.index.lookups import Lookups
+from similar_cases.index.overview import Overview
+from similar_cases.jobs.queue import JobQueue, Policy
+from similar_cases.pipeline.worklist import Worklist
+from similar_cases.settings import Settings
+
+if TYPE_CHECKING:
+    from similar_cases.describe.embedder import Embedder
+    from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
+    from similar_cases.index.case_index import CaseIndex
+    from similar_cases.pacs.client import PacsClient
+    from similar_cases.pacs.http import HttpAccess
+    from similar_cases.pacs.orthanc_changes import OrthancFeed
+    from similar_cases.pipeline.tools import Tools
+    from similar_cases.record.recorder import Recorder
+    from similar_cases.segment.segmenter import Segmenter
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Books:
+    """The catalogue, the queue and their read sides: what needs neither a network nor the archive."""
+
+    worklist: Worklist
+    lookups: Lookups
+    overview: Overview
+
+
+def open_books(settings: Settings) -> Books:
+    """Open the catalogue and the queue; their tables are made where they are missing.
+
+    Raises:
+        InvalidSettings: for an address that is none, or a catalogue of another version.
+    """
+    engine = open_engine(settings.index.url or sqlite_url(settings.index.data_dir))
+    queue = JobQueue(Policy(attempts=settings.worker.attempts))
+    worklist = Worklist(Catalogue(engine), queue)
+    worklist.create()
+    return Books(worklist=worklist, lookups=Lookups(engine), overview=Overview(engine))
+
+
+def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient | None = None) -> Tools:
+    """Return everything that the pipeline works with.
+
+    Args:
+        settings: in force.
+        books: where they are open already.
+        pacs: another archive than the settings' own, such as a folder.
+
+    Raises:
+        InvalidSettings: for an unknown backend, or what cannot work together.
+    """
+    from similar_cases.describe.radiomics import RadiomicsExtractor
+    from similar_cases.index.case_indexes import CaseIndexes
+    from similar_cases.pipeline.tools import Rules, Tools
+
+    books = books or open_books(settings)
+    return Tools(
+        pacs=pacs or open_pacs(settings),
+        segmenter=open_segmenter(settings),
+        embedder=open_embedder(settings),
+        radiomics=RadiomicsExtractor(radiomics_recipe(settings)),
+        recorder=open_recorder(settings),
+        worklist=books.worklist,
+        lookups=books.lookups,
+        indexes=CaseIndexes(books.worklist.catalogue.engine, _index_opener(settings)),
+        rules=Rules(
+            weights=tuple(settings.rank.weights.items()),
+            max_regions=settings.worker.max_regions,
+            max_limit=settings.web.max_limit,
+        ),
+    )
+
+
+def http_access(settings: Settings) -> HttpAccess:
+    """Return the credentials and the patience for Orthanc."""
+    from similar_cases.pacs.http import HttpAccess, basic_authorization
+
+    pacs = settings.pacs
+    authorization = pacs.authorization.get_secret_value()
+    if not authorization and pacs.username:
+        authorization = basic_authorization(pacs.username, pacs.password.get_secret_value())
+    return HttpAccess(
+        authorization=authorization,
+        read_seconds=pacs.timeout_seconds,
+        ca_file=str(pacs.ca_file) if pacs.ca_file else "",
+    )
+
+
+def open_pacs(settings: Settings) -> PacsClient:
+    """Return the archive, spoken to by DICOMweb."""
+    from similar_cases.pacs.dicomweb import DicomWebClient
+    from similar_cases.pacs.parse import Bounds
+
+    pacs = settings.pacs
+    bounds = Bounds(
+        max_instances=pacs.max_instances,
+        max_instance_bytes=pacs.max_instance_mib * 2**20,
+        max_series_bytes=pacs.max_series_mib * 2**20,
+        max_nesting=pacs.max_nesting,
+    )
+    return DicomWebClient(dicomweb_url(settings), http_access(settings), bounds)
+
+
+def dicomweb_url(settings: Settings) -> str:
+    """Return the root of the archive's DICOMweb."""
+    return f"{settings.pacs.orthanc_url}/{settings.pacs.dicomweb_path.strip('/')}"
+
+
+def open_feed(settings: Settings) -> OrthancFeed:
+    """Return Orthanc's feed of changes."""
+    from similar_cases.pacs.orthanc_changes import OrthancFeed
+
+    return OrthancFeed(settings.pacs.orthanc_url, http_access(settings))
+
+
+def open_segmenter(settings: Settings) -> Segmenter:
+    """Return the segmenter that the settings name."""
+    from similar_cases.segment.registry import open_segmenter
+
+    return open_segmenter(settings.segment.backend)
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """Return the embedder that the settings name, on the device that they choose."""
+    from similar_cases.describe.registry import open_embedder
+
+    return open_embedder(settings.describe.embedder, device(settings))
+
+
+def device(settings: Settings) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` is the GPU where there is one."""
+    if settings.describe.device != "auto":
+        return settings.describe.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def radiomics_recipe(settings: Settings) -> RadiomicsRecipe:
+    """Return the recipe that the settings tell."""
+    from similar_cases.domain.description import RadiomicsRecipe
+
+    describe = settings.describe
+    return RadiomicsRecipe(
+        bin_count=None if describe.bin_width else describe.bin_count,
+        bin_width=describe.bin_width or None,
+        spacing_mm=describe.spacing_mm or None,
+    )
+
+
+def open_recorder(settings: Settings) -> Recorder | None:
+    """Return what makes SEG and SR; None where the site wants nothing written back."""
+    if not settings.record.enabled:
+        return None
+    from similar_cases.record.provenance import ContentQualification, RecorderSettings
+    from similar_cases.record.recorder import Recorder
+
+    return Recorder(
+        RecorderSettings(
+            content_qualification=ContentQualification(settings.record.content_qualification),
+            device_serial_number=settings.record.device_serial_number,
+        )
+    )
+
+
+def _index_opener(settings: Settings):  # type: ignore[no-untyped-def]  # typed where it is used
+    def opened(space: EmbeddingSpace) -> CaseIndex:
+        from similar_cases.index.exact import ExactIndex
+
+        return ExactIndex(space, device(settings))
+
+    return opened

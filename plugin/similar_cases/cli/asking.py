@@ -1,0 +1,128 @@
+"""``find`` and ``status``: what the catalogue answers."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from similar_cases import bootstrap
+from similar_cases.cli.console import ExitCode, answering, print_json, print_table, session_of, tell
+from similar_cases.domain.case import SeriesState
+from similar_cases.domain.errors import InvalidRequest
+from similar_cases.domain.prompts import PointPrompt
+from similar_cases.domain.references import SeriesRef, require_uid
+from similar_cases.domain.similarity import Filters, SimilarCase, SimilarityAnswer, SimilarityQuery
+from similar_cases.index.lookups import Lookups
+from similar_cases.web import plain_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(find)
+    app.command()(status)
+
+
+def find(
+    context: typer.Context,
+    series: Annotated[str, typer.Option(help="Series Instance UID.", show_default=False)],
+    study: Annotated[str, typer.Option(help="Study Instance UID; looked up where it is left out.")] = "",
+    region: Annotated[str, typer.Option(help="Tracking UID of a region in the series.")] = "",
+    point: Annotated[
+        list[str] | None, typer.Option(help="A point inside a lesion, LPS mm, as 12.5,-30,80; may be given again.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
+    include_same_patient: Annotated[
+        bool, typer.Option("--include-same-patient", help="The patient's own too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the cases similar to a series, to one of its regions, or to what a point shows."""
+    from similar_cases.pipeline.find_similar import find_similar
+
+    with answering(as_json=as_json):
+        points = [_point(text) for text in point or []]
+        settings = session_of(context).effective().settings
+        books = bootstrap.open_books(settings)
+        query = SimilarityQuery(
+            series=_series(series, study, books.lookups),
+            tracking_uid=require_uid(region) if region else "",
+            prompts=tuple(points),
+            filters=Filters(exclude_same_patient=not include_same_patient),
+            limit=top,
+        )
+        answer = find_similar(query, bootstrap.build_tools(settings, books))
+    if as_json:
+        print_json(plain_json.answer_json(answer))
+    elif answer.cases:
+        _print_answer(answer)
+    else:
+        tell("nothing similar was found; by default the same patient's cases are left out")
+    if not answer.cases:
+        raise typer.Exit(ExitCode.NOTHING_FOUND)
+
+
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Count the series by state and the cases, and show what is being worked on."""
+    with answering(as_json=as_json):
+        books = bootstrap.open_books(session_of(context).effective().settings)
+        stats, working = books.lookups.stats(), books.worklist.working()
+        failed = books.lookups.series_rows(SeriesState.FAILED, limit=20)
+    if as_json:
+        print_json(
+            {
+                "states": {state.value: count for state, count in stats.states.items()},
+                "cases": {level.value: count for level, count in stats.cases.items()},
+                "results": stats.results,
+                "working": [
+                    {"series": job.series_uid, "attempt": job.attempts, "since": job.claimed_at} for job in working
+                ],
+                "failed": [plain_json.series_json(row, None, None) for row in failed],
+            }
+        )
+        return
+    print_table("Series by state", [state.value for state in stats.states], [list(stats.states.values())])
+    print_table("Findable cases", [level.value for level in stats.cases], [list(stats.cases.values())])
+    if working:
+        rows = [(job.series_uid, job.attempts, _since(job.claimed_at)) for job in working]
+        print_table("At work", ("series", "attempt", "since"), rows)
+    if failed:
+        print_table("Failed", ("series", "reason"), [(row.series.series_uid, row.reason) for row in failed])
+
+
+def _series(series: str, study: str, lookups: Lookups) -> SeriesRef:
+    require_uid(series)
+    return SeriesRef(study, series) if study else lookups.series_row(series).series
+
+
+def _point(text: str) -> PointPrompt:
+    try:
+        x, y, z = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise InvalidRequest(f"a point is three numbers, LPS mm, as 12.5,-30,80, got {text[:40]!r}") from None
+    return PointPrompt((x, y, z))
+
+
+def _print_answer(answer: SimilarityAnswer) -> None:
+    if answer.segmented:
+        volume_ml, centroid = answer.segmented
+        tell(
+            f"the point gave a region of {volume_ml:.1f} ml round {', '.join(f'{value:.1f}' for value in centroid)} mm"
+        )
+    columns = ("", "score", "parts", "case", "series", "why")
+    print_table(f"{answer.candidates} candidates", columns, [_line(found) for found in answer.cases])
+
+
+def _line(found: SimilarCase) -> Sequence[Any]:
+    case, facts = found.case, found.case.facts
+    age = f"{facts.patient_age_years:.0f} y" if facts.patient_age_years is not None else ""
+    finding = case.region.finding.meaning if case.region and case.region.finding else case.level.value
+    about = " ".join(word for word in (facts.modality, facts.patient_sex, age, facts.study_date, finding) if word)
+    parts = "\n".join(f"{part.name} {part.value:.2f}" for part in found.similarity.parts)
+    return found.rank, found.similarity.score, parts, about, case.series.series_uid, "\n".join(found.reasons)
+
+
+def _since(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
