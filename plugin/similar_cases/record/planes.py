@@ -60,6 +60,7 @@ class MaskPlanes:
         planes, sources: where each frame lies, and the source Frame that it belongs to.
         preserved: whether the pixels are the source's own (Spatial Locations Preserved, PS3.3 C.7.6.16.2.6).
         slice_spacing_mm: between neighbouring slices of the Volume.
+        slice_thickness_mm: the source's, or the spacing where it tells none.
     """
 
     masks: NDArray[np.bool_]
@@ -67,6 +68,7 @@ class MaskPlanes:
     sources: tuple[FrameRef, ...]
     preserved: bool
     slice_spacing_mm: float
+    slice_thickness_mm: float
 
 
 def mask_planes(images: Mapping[str, Dataset], volume: Volume, region: Region) -> MaskPlanes:
@@ -93,6 +95,7 @@ def mask_planes(images: Mapping[str, Dataset], volume: Volume, region: Region) -
         sources=sources,
         preserved=preserved,
         slice_spacing_mm=spacing,
+        slice_thickness_mm=_thickness(_image(images, sources[0]), sources[0]) or spacing,
     )
 
 
@@ -139,10 +142,10 @@ def _plane_of_frame(image: Dataset, source: FrameRef) -> FramePlane | None:
     return FramePlane(np.array(position), np.array(orientation), np.array(spacing), (rows, columns))
 
 
-def slice_thickness(image: Dataset, source: FrameRef, otherwise: float) -> float:
-    """Return a Frame's Slice Thickness, mm, or `otherwise` where it has none that is positive."""
+def _thickness(image: Dataset, source: FrameRef) -> float:
+    """Return a Frame's Slice Thickness, mm; 0 where it has none that is positive."""
     found = _numbers(image, source, "PixelMeasuresSequence", "SliceThickness", 1)
-    return found[0] if found and found[0] > 0 else otherwise
+    return max(0.0, found[0]) if found else 0.0
 
 
 def _numbers(image: Dataset, source: FrameRef, macro: str, keyword: str, count: int) -> tuple[float, ...] | None:

@@ -61,6 +61,6 @@ class Recorder:
         header = header_of(source)
         images = {str(instance.SOPInstanceUID): instance for instance in source}
         planes = mask_planes(images, volume, region)
-        seg = segmentation(header, images, planes, region, self._settings)
+        seg = segmentation(header, planes, region, self._settings)
         measured = Measured(volume=volume, region=region, description=description, seg=seg, planes=planes)
         return Recorded(seg=seg, sr=measurement_report(header, measured, self._settings))

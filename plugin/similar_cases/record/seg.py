@@ -1,7 +1,5 @@
 """A Region as a DICOM Segmentation (PS3.3 A.51): BINARY, one segment, only the frames that hold a voxel of it."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from highdicom import (
     AlgorithmIdentificationSequence,
@@ -20,7 +18,7 @@ from similar_cases.domain.references import FrameRef
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.record import provenance
 from similar_cases.record.codes import code_item, property_category
-from similar_cases.record.planes import MaskPlanes, slice_thickness
+from similar_cases.record.planes import MaskPlanes
 from similar_cases.record.provenance import MODEL, UID_TO_COME, RecorderSettings, Role, plain_code
 from similar_cases.record.source import SourceHeader
 
@@ -29,19 +27,16 @@ _COLOUR = CIELabColor(72.0, 30.0, 70.0)
 _PATIENT_AXES = "PATIENT"
 
 
-def segmentation(
-    header: SourceHeader, images: Mapping[str, Dataset], planes: MaskPlanes, region: Region, settings: RecorderSettings
-) -> Dataset:
+def segmentation(header: SourceHeader, planes: MaskPlanes, region: Region, settings: RecorderSettings) -> Dataset:
     """Make the SEG of `region`.
 
     Args:
         header: from ``source.header_of``.
-        images: the source Instances by SOP Instance UID.
         planes: where the frames lie, from ``planes.mask_planes``.
         region: the mask's owner.
         settings: the site's choices.
     """
-    instance = _without_references(header, images, planes, region, settings)
+    instance = _without_references(header, planes, region, settings)
     _refer_to_sources(instance, header, planes)
     _fix_dimension(instance, region)
     provenance.finish(instance, header, settings)
@@ -62,12 +57,9 @@ def algorithm_of(region: Region, settings: RecorderSettings) -> AlgorithmIdentit
 
 
 def _without_references(
-    header: SourceHeader, images: Mapping[str, Dataset], planes: MaskPlanes, region: Region, settings: RecorderSettings
+    header: SourceHeader, planes: MaskPlanes, region: Region, settings: RecorderSettings
 ) -> Dataset:
     first = planes.planes[0]
-    thickness = slice_thickness(
-        images[planes.sources[0].sop_instance_uid], planes.sources[0], otherwise=planes.slice_spacing_mm
-    )
     made = Segmentation(
         source_images=[_stand_in(header, planes, region)],
         pixel_array=planes.masks,
@@ -80,7 +72,9 @@ def _without_references(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         plane_positions=[PlanePositionSequence(_PATIENT_AXES, plane.position_lps.tolist()) for plane in planes.planes],
         plane_orientation=PlaneOrientationSequence(_PATIENT_AXES, first.orientation.tolist()),
-        pixel_measures=PixelMeasuresSequence(first.spacing_mm.tolist(), thickness, planes.slice_spacing_mm),
+        pixel_measures=PixelMeasuresSequence(
+            first.spacing_mm.tolist(), planes.slice_thickness_mm, planes.slice_spacing_mm
+        ),
         **provenance.series_attributes(header, Role.SEG, settings),
     )
     return Dataset(made)
@@ -102,7 +96,7 @@ def _stand_in(header: SourceHeader, planes: MaskPlanes, region: Region) -> Datas
     image.ImagePositionPatient = first.position_lps.tolist()
     image.ImageOrientationPatient = first.orientation.tolist()
     image.PixelSpacing = first.spacing_mm.tolist()
-    image.SliceThickness = planes.slice_spacing_mm
+    image.SliceThickness, image.SpacingBetweenSlices = planes.slice_thickness_mm, planes.slice_spacing_mm
     return image
 
 

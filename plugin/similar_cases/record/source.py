@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from unicodedata import category
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom import config as pydicom_config
 from pydicom.datadict import dictionary_VR
 from pydicom.multival import MultiValue
@@ -134,8 +134,13 @@ def _copied(source: Dataset, keywords: Sequence[str]) -> Dataset:
     for keyword in keywords:
         text = _text(source, keyword)
         if text and (keyword in _IDENTIFYING or _is_valid(keyword, text)):
-            setattr(copied, keyword, text)
+            copied.add(_unchecked(keyword, text))
     return copied
+
+
+def _unchecked(keyword: str, text: str) -> DataElement:
+    """Return an element that pydicom does not validate: it would write an identifier that it finds odd into its log."""
+    return DataElement(keyword, dictionary_VR(keyword), text, validation_mode=pydicom_config.IGNORE)
 
 
 def _text(source: Dataset, keyword: str) -> str:

@@ -7,8 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from highdicom.seg import Segmentation
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.uid import EnhancedMRImageStorage
 
 from similar_cases.demo.phantoms import Phantom, lesion_mask, phantom_array, phantom_series
 from similar_cases.domain.case import derived_uid
@@ -21,7 +23,6 @@ from similar_cases.domain.description import (
     RadiomicsRecipe,
     RadiomicsVector,
 )
-from similar_cases.domain.geometry import VolumeGeometry
 from similar_cases.domain.references import FrameRef, SeriesRef
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.domain.volume import SeriesFacts, Volume, VoxelUnit
@@ -75,10 +76,6 @@ def phantom_case(phantom: Phantom, **known: object) -> tuple[list[Dataset], Volu
     return source, volume, region_in(volume, lesion_mask(phantom), **known)
 
 
-def with_geometry(volume: Volume, geometry: VolumeGeometry) -> Volume:
-    return replace(volume, geometry=geometry)
-
-
 def encoded(instance: Dataset) -> bytes:
     buffer = BytesIO()
     dcmwrite(buffer, instance, enforce_file_format=True)
@@ -92,3 +89,49 @@ def complaints(instance: Dataset, folder: Path) -> tuple[list[str], list[str]]:
     run = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
     lines = (run.stdout + run.stderr).splitlines()
     return [x for x in lines if x.startswith("Error")], [x for x in lines if x.startswith("Warning")]
+
+
+def enhanced_case(phases: int = 2) -> tuple[list[Dataset], Volume, NDArray[np.bool_]]:
+    """One enhanced MR instance with `phases` volumes at the same positions; the volume is the second phase."""
+    phantom = Phantom(modality="MR", shape=(8, 24, 20), lesion_radius_mm=8.0, lesion_lps=(4.0, 0.0, 0.0))
+    slices = phantom_series(phantom)
+    image = Dataset()
+    image.update({element.tag: element for element in slices[0] if element.tag.group < 0x28})
+    image.SOPClassUID, image.Rows, image.Columns = EnhancedMRImageStorage, 24, 20
+    image.NumberOfFrames = phases * len(slices)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"):
+        delattr(image, keyword)
+    shared, orientation, measures = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationPatient = slices[0].ImageOrientationPatient
+    measures.PixelSpacing, measures.SliceThickness = slices[0].PixelSpacing, "2.5"
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.PerFrameFunctionalGroupsSequence = [_frame(one) for one in slices for _ in range(phases)]
+    volume = volume_of(phantom, slices)
+    frames = tuple(FrameRef(str(image.SOPClassUID), str(image.SOPInstanceUID), 2 + phases * k) for k in range(8))
+    return [image], replace(volume, frames=frames), lesion_mask(phantom)
+
+
+def _frame(one: Dataset) -> Dataset:
+    groups, position = Dataset(), Dataset()
+    position.ImagePositionPatient = one.ImagePositionPatient
+    groups.PlanePositionSequence = [position]
+    return groups
+
+
+def mask_in_lps(seg: Dataset, volume: Volume) -> NDArray[np.bool_]:
+    """Put each voxel of a SEG where it lies in LPS; it must meet the centre of a voxel of `volume`."""
+    read = Segmentation.from_dataset(dcmread(BytesIO(encoded(seg))))
+    found = np.zeros(volume.geometry.shape, dtype=bool)
+    frames = read.pixel_array.reshape(-1, read.Rows, read.Columns)
+    shared = read.SharedFunctionalGroupsSequence[0]
+    row, column = np.reshape(np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float), (2, 3))
+    spacing = [float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing]
+    for groups, frame in zip(read.PerFrameFunctionalGroupsSequence, frames, strict=True):
+        corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        j, i = np.nonzero(frame)
+        points = corner + np.outer(j * spacing[0], column) + np.outer(i * spacing[1], row)
+        indices = volume.geometry.lps_to_index(points)
+        assert np.abs(indices - np.rint(indices)).max() < 0.16
+        found[tuple(np.rint(indices).astype(int).T)] = True
+    return found
