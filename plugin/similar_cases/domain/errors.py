@@ -17,6 +17,7 @@
     ├── PacsUnavailable         the PACS does not answer (retryable)                  503
     │   └── IncompleteTransfer  fewer instances came than QIDO lists (retryable)      503
     ├── StoreFailed             the PACS did not keep what was sent (retryable)       502
+    ├── LeaseLost               the job was taken away meanwhile                      409
     ├── WrongEmbeddingSpace     a vector of one space met an index of another         500
     └── InvalidSettings         a setting that cannot work                            500
 
@@ -94,6 +95,10 @@ class StoreFailed(SimilarCasesError):
     """The PACS did not keep what was sent."""
 
     retryable = True
+
+
+class LeaseLost(SimilarCasesError):
+    """The job was taken away meanwhile: its series is gone, or another worker has it."""
 
 
 class WrongEmbeddingSpace(SimilarCasesError):

@@ -99,6 +99,7 @@ class Catalogue:
         Raises:
             LookupError: when the Series is not in the catalogue, as when it was forgotten meanwhile.
         """
+        started = time.perf_counter()
         generation = self._next_generation(connection)
         _drop_cases(connection, [indexed.series.series_uid], generation)
         for case in indexed.cases:
@@ -112,7 +113,7 @@ class Catalogue:
                 reason="",
                 content_key=indexed.content_key,
                 pipeline=indexed.pipeline,
-                timings=dict(indexed.timings),
+                timings={**indexed.timings, "index": time.perf_counter() - started},
                 notes=list(indexed.notes),
                 updated_at=now,
                 indexed_at=now,

@@ -1,14 +1,18 @@
 """Search by FAISS: the same exact answers from its flat index, and the door to its approximate ones."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-import faiss
+import faiss as faiss_library
 import numpy as np
 from numpy.typing import NDArray
 
 from similar_cases.domain.description import EmbeddingSpace
 from similar_cases.domain.similarity import Candidate
 from similar_cases.index.vector_checks import require_vector, require_vectors
+
+#: its wrappers are generated, and their stubs do not know what they take
+faiss: Any = faiss_library
 
 #: as in ``exact``: cosines that agree to so many decimals are equal, and their order is that of the UIDs
 DECIMALS = 6

@@ -143,7 +143,7 @@ class Lookups:
         patient = patient_id.strip()
         same = cases.c.study_uid == case.study_uid
         if patient:
-            same = or_(same, func.trim(cases.c.patient_id) == patient)
+            same = or_(same, cases.c.patient_id.in_({patient_id, patient}))
         return {row[0] for row in self._all(select(cases.c.uid).where(cases.c.space_id == space_id, same))}
 
     def annotations_of(self, image: SeriesRef) -> list[SeriesRef]:

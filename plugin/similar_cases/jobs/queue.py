@@ -30,7 +30,6 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    func,
     insert,
     select,
     update,
@@ -140,12 +139,16 @@ class JobQueue:
         connection.execute(update(jobs).where(jobs.c.series_uid == series_uid).values(**values))
         return not row.token
 
-    def claim(self, connection: Connection, worker: str) -> Job | None:
-        """Take the most urgent job that is due; None where there is none. `expire` first, in the same transaction."""
+    def claim(self, connection: Connection, worker: str, series_uid: str | None = None) -> Job | None:
+        """Take the most urgent job that is due, or that of one Series; None where there is none.
+
+        `expire` first, in the same transaction.
+        """
         now = self.clock()
+        wanted = jobs.c.not_before <= now if series_uid is None else jobs.c.series_uid == series_uid
         row = connection.execute(
             select(jobs)
-            .where(jobs.c.token == "", jobs.c.not_before <= now)
+            .where(jobs.c.token == "", wanted)
             .order_by(jobs.c.priority, jobs.c.asked_at, jobs.c.series_uid)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -225,11 +228,11 @@ class JobQueue:
         values = {"priority": int(Priority.HURRY), "not_before": self.clock()}
         return connection.execute(update(jobs).where(jobs.c.series_uid == series_uid).values(**values)).rowcount == 1
 
-    def waiting(self, connection: Connection) -> tuple[int, float | None]:
-        """Return how many jobs wait, and when the next of them is due."""
-        query = select(func.count(), func.min(jobs.c.not_before)).where(jobs.c.token == "")
-        count, due = connection.execute(query).one()
-        return int(count), due
+    def is_due(self, connection: Connection) -> bool:
+        """Tell whether a job waits that is due, or a lease has expired."""
+        now = self.clock()
+        due = ((jobs.c.token == "") & (jobs.c.not_before <= now)) | ((jobs.c.token != "") & (jobs.c.lease_until < now))
+        return connection.execute(select(jobs.c.series_uid).where(due).limit(1)).first() is not None
 
     def _asked_again(self, connection: Connection, job: Job) -> bool:
         version = connection.execute(select(jobs.c.version).where(jobs.c.series_uid == job.series_uid))

@@ -19,6 +19,7 @@ from similar_cases.pipeline.outcomes import GivenUp, Gone, Indexed, Linked, Outc
 WITH_JOBS = (SeriesKind.IMAGE, SeriesKind.ANNOTATION)
 #: why a job comes again when its worker is gone
 DIED = "the process that worked on it ended without a word (killed, out of memory, or a crash)"
+STOPPED = "the worker was told to stop"
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,21 @@ class Worklist:
             if cursor is not None:
                 self.catalogue.set_number(connection, cursor.name, cursor.value)
 
-    def ask_again(self, series_uids: Collection[str], priority: Priority = Priority.BACKFILL) -> int:
-        """Ask for Series to be looked at again, and return how many; those without jobs are left out."""
+    def ask_again(
+        self, series_uids: Collection[str], priority: Priority = Priority.BACKFILL, *, anew: bool = False
+    ) -> int:
+        """Ask for Series to be looked at again, and return how many; those without jobs are left out.
+
+        Args:
+            series_uids: unknown ones are passed over.
+            priority: of the jobs.
+            anew: everything is done again, even where nothing has changed.
+        """
         with self.catalogue.writing() as connection:
             known = [one for one in series_by_uid(connection, series_uids) if one.kind in WITH_JOBS]
             for one in known:
+                if anew:
+                    self.catalogue.outdate(connection, one.series.series_uid)
                 self._ask(connection, one.series, priority)
             return len(known)
 
@@ -89,19 +100,24 @@ class Worklist:
         with self.catalogue.writing() as connection:
             return self.queue.hurry(connection, series_uid)
 
-    def claim(self, worker: str) -> Job | None:
-        """Take the next job; before it, put back or give up those whose lease has expired."""
+    def claim(self, worker: str, series_uid: str | None = None) -> Job | None:
+        """Take the next job, or that of one Series; before it, put back or give up those whose lease has expired."""
         with self.catalogue.writing() as connection:
-            self._bury(connection, (), DIED)
-            job = self.queue.claim(connection, worker)
+            self._bury(connection, (), DIED, counted=True)
+            job = self.queue.claim(connection, worker, series_uid)
             if job is not None:
                 self._tell(connection, job, SeriesState.WORKING, job.reason)
             return job
 
-    def bury(self, dead_workers: Collection[str], reason: str = DIED) -> None:
-        """Put back, or give up, what `dead_workers` were at."""
+    def bury(self, dead_workers: Collection[str], reason: str = DIED, *, counted: bool = True) -> None:
+        """Put back, or give up, what `dead_workers` were at; not `counted` where they were told to stop."""
         with self.catalogue.writing() as connection:
-            self._bury(connection, dead_workers, reason)
+            self._bury(connection, dead_workers, reason, counted=counted)
+
+    def due(self) -> bool:
+        """Tell whether a claim would find a job, without keeping any writer waiting."""
+        with reading(self.catalogue.engine).begin() as connection:
+            return self.queue.is_due(connection)
 
     def working(self) -> list[Job]:
         """Return what is being worked on, the oldest claim first."""
@@ -154,9 +170,9 @@ class Worklist:
         comes_again = self.queue.put_back(connection, job, reason, counted=counted)
         self._tell(connection, job, SeriesState.WAITING if comes_again else SeriesState.FAILED, reason)
 
-    def _bury(self, connection: Connection, dead_workers: Collection[str], reason: str) -> None:
+    def _bury(self, connection: Connection, dead_workers: Collection[str], reason: str, *, counted: bool) -> None:
         for job in self.queue.expire(connection, dead_workers):
-            self._postpone(connection, job, reason, counted=True)
+            self._postpone(connection, job, reason, counted=counted)
 
     def _link(self, connection: Connection, job: Job, image_series: Collection[str]) -> None:
         before = images_of(connection, [job.series_uid])

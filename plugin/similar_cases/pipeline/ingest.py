@@ -1,0 +1,167 @@
+"""From a Series in the PACS to Cases: the steps in their order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from pydicom import Dataset
+
+from similar_cases.describe.location import locate
+from similar_cases.domain.case import Case
+from similar_cases.domain.description import Description
+from similar_cases.domain.errors import DescriptionFailed, LeaseLost
+from similar_cases.domain.prompts import PromptSet
+from similar_cases.domain.references import SeriesRef
+from similar_cases.domain.region import Region
+from similar_cases.domain.volume import Volume
+from similar_cases.index.rows import IndexedSeries
+from similar_cases.pipeline.annotations import prompts_for, retrieve_annotations
+from similar_cases.pipeline.content import Content, content_of, pipeline_of
+from similar_cases.pipeline.faults import told
+from similar_cases.pipeline.steps import Steps
+from similar_cases.pipeline.tools import Tools
+from similar_cases.segment.prompts import region_of_expert
+from similar_cases.volume.build import build_volumes
+
+#: SEG and SR that are sent to the PACS at a time
+STORED_AT_A_TIME = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IngestReport:
+    """What came of one ingestion, before it is committed.
+
+    Attributes:
+        results: what the catalogue gets: Cases, notes, timings by step (``steps.STEPS``; `index` is the commit's).
+        failures: Regions and annotations that were left out, each with its reason; they are among the notes too.
+    """
+
+    content: Content
+    results: IndexedSeries
+    failures: tuple[str, ...]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The Volumes and the Regions."""
+        return self.results.cases
+
+
+def ingest_series(
+    series: SeriesRef, tools: Tools, keep_going: Callable[[], None] = lambda: None, content: Content | None = None
+) -> IngestReport:
+    """Describe a Series and every Region that the archive knows in it, and store SEG and SR of each Region.
+
+    Storing is the last step: what is in the PACS afterwards was read back. The caller commits the report's `results`.
+
+    Raises:
+        NotFound: when the PACS does not have the Series.
+        Refused: when it makes no Volume; TooLarge when it passes the bounds.
+        PacsUnavailable: and StoreFailed, when the PACS cannot give or keep; trying again can help.
+        LeaseLost: from `keep_going`.
+    """
+    steps = Steps(keep_going)
+    with steps("retrieve"):
+        held = content or content_of(series, tools)
+        instances = tools.pacs.retrieve_series(series)
+        annotations = retrieve_annotations(held.annotations, tools, steps)
+    with steps("build"):
+        volumes = build_volumes(instances)
+    cases: list[Case] = []
+    results: list[Dataset] = []
+    for volume in volumes:
+        steps.notes += [f"{_name(volume)}: {note}" for note in volume.notes]
+        cases += describe_volume(volume, tools, steps)
+        for case, recorded in regions_of(volume, instances, annotations, tools, steps):
+            cases.append(case)
+            results += recorded
+    if not cases:
+        raise DescriptionFailed("; ".join(steps.failures) or "nothing in the series could be described")
+    with steps("store"):
+        store(results, tools)
+    return IngestReport(
+        content=held,
+        results=IndexedSeries(
+            series=series,
+            content_key=held.key,
+            pipeline=pipeline_of(tools),
+            cases=tuple(cases),
+            timings=steps.seconds,
+            notes=(*steps.notes, *steps.failures),
+        ),
+        failures=tuple(steps.failures),
+    )
+
+
+def describe_volume(volume: Volume, tools: Tools, steps: Steps) -> list[Case]:
+    """Return the Case of one Volume; none, with the reason noted, where it cannot be described."""
+    try:
+        with steps("describe"):
+            embedding, slices = tools.embedder.embed_volume(volume)
+    except DescriptionFailed as error:
+        steps.failures.append(told(_name(volume), error))
+        return []
+    description = Description(embedding=embedding, slice_vectors=slices, slice_space=tools.embedder.slice_space)
+    return [Case.of_volume(volume, description)]
+
+
+def regions_of(
+    volume: Volume, source: Sequence[Dataset], annotations: Sequence[Dataset], tools: Tools, steps: Steps
+) -> Iterator[tuple[Case, list[Dataset]]]:
+    """Give the Case of every Region that the archive knows in `volume`, with its SEG and SR; bad ones are noted."""
+    with steps("segment"):
+        prompts = prompts_for(volume, annotations, steps)
+    most = tools.rules.max_regions
+    if len(prompts) > most:
+        steps.failures.append(f"{_name(volume)}: {len(prompts) - most} regions over the bound of {most} were left out")
+    for one in prompts[:most]:
+        try:
+            yield _region_case(volume, source, one, tools, steps)
+        except (LeaseLost, MemoryError):
+            raise
+        except Exception as error:  # whatever one Region does to a library, the others are kept
+            steps.failures.append(told(f"{one.origin.value} region {one.tracking_uid}", error))
+
+
+def describe_region(volume: Volume, region: Region, tools: Tools) -> Description:
+    """Return all that is said of one Region.
+
+    Raises:
+        DescriptionFailed: when it cannot be described.
+    """
+    [embedding] = tools.embedder.embed_regions(volume, [region])
+    return Description(
+        embedding=embedding, radiomics=tools.radiomics.extract(volume, region), location=locate(volume, region)
+    )
+
+
+def store(results: Sequence[Dataset], tools: Tools) -> None:
+    """Store SEG and SR, some at a time; each is read back.
+
+    Raises:
+        StoreFailed: when the PACS does not keep one.
+    """
+    remaining = iter(results)
+    while some := list(islice(remaining, STORED_AT_A_TIME)):
+        tools.pacs.store_instances(some)
+
+
+def _region_case(
+    volume: Volume, source: Sequence[Dataset], prompts: PromptSet, tools: Tools, steps: Steps
+) -> tuple[Case, list[Dataset]]:
+    with steps("segment"):
+        # an expert's mask is the Region: nobody redraws it
+        keeps_mask = prompts.is_expert_mask
+        region = region_of_expert(volume, prompts) if keeps_mask else tools.segmenter.segment(volume, prompts)
+    steps.notes += [f"region {region.tracking_uid}: {note}" for note in prompts.notes]
+    with steps("describe"):
+        description = describe_region(volume, region, tools)
+    if tools.recorder is None:
+        return Case.of_region(volume, region, description, ("", "")), []
+    with steps("record"):
+        made = tools.recorder.record(source, volume, region, description)
+    uids = (str(made.seg.SOPInstanceUID), str(made.sr.SOPInstanceUID))
+    return Case.of_region(volume, region, description, uids), [made.seg, made.sr]
+
+
+def _name(volume: Volume) -> str:
+    return f"volume {volume.number}"
