@@ -223,8 +223,10 @@ def property_category(finding: CodedConcept) -> CodedConcept:
 
     What stands in no list is taken for an abnormal structure, as that is what is sought here.
 
-    >>> property_category(LESION).meaning, property_category(CodedConcept("39607008", "SCT", "Lung")).meaning
-    ('Morphologically Abnormal Structure', 'Anatomical Structure')
+    >>> property_category(CodedConcept("52988006", "SCT", "Lesion")).meaning
+    'Morphologically Abnormal Structure'
+    >>> property_category(CodedConcept("39607008", "SCT", "Lung")).meaning
+    'Anatomical Structure'
     """
     category = _categories().get((finding.value, finding.scheme), codes.SCT.MorphologicallyAbnormalStructure)
     return CodedConcept(category.value, category.scheme_designator, category.meaning)

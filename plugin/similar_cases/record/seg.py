@@ -44,9 +44,12 @@ def segmentation(header: SourceHeader, planes: MaskPlanes, region: Region, setti
 
 
 def region_label(region: Region) -> str:
-    """Return the Region's label as LO allows it: one line, no backslash, 64 characters at most (PS3.5 6.2)."""
+    """Return the Region's label as LO allows it: one line, no backslash, at most 64 characters (PS3.5 6.2).
+
+    It is cut at 64 bytes of UTF-8, as not every reader counts characters.
+    """
     words = "".join(c if c.isprintable() and c != "\\" else " " for c in region.label).split()
-    return " ".join(words)[:64].strip() or "Region"
+    return " ".join(words).encode()[:64].decode(errors="ignore").strip() or "Region"
 
 
 def algorithm_of(region: Region, settings: RecorderSettings) -> AlgorithmIdentity | None:

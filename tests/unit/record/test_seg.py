@@ -187,6 +187,7 @@ def test_a_region_without_a_finding_is_a_lesion_somewhere():
         ("\0\t", "Region"),
         ("腫瘍 左", "腫瘍 左"),
         ("x" * 70, "x" * 64),
+        ("腫" * 30, "腫" * 21),
     ],
 )
 def test_a_label_is_written_as_the_standard_allows(label, written):
