@@ -128,9 +128,9 @@ def open_feed(settings: Settings) -> OrthancFeed:
 
 def open_segmenter(settings: Settings) -> Segmenter:
     """Return the segmenter that the settings name."""
-    from similar_cases.segment.registry import open_segmenter
+    from similar_cases.segment.registry import SEGMENTERS
 
-    return open_segmenter(settings.segment.backend)
+    return SEGMENTERS.create(settings.segment.backend)
 
 
 def open_embedder(settings: Settings) -> Embedder:

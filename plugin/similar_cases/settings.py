@@ -59,7 +59,7 @@ class PacsSettings(Section):
 class SegmentSettings(Section):
     """What turns prompts into regions."""
 
-    backend: str = Field(default="region-growing", description="Which segmenter.")
+    backend: str = Field(default="region_growing", description="Which segmenter.")
 
 
 class DescribeSettings(Section):

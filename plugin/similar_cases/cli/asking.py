@@ -40,7 +40,7 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Find the cases similar to a series, to one of its regions, or to what a point shows."""
-    from similar_cases.pipeline.find_similar import find_similar
+    from similar_cases.pipeline.find_similar import SimilarityFinder
 
     with answering(as_json=as_json):
         points = [_point(text) for text in point or []]
@@ -53,7 +53,7 @@ def find(
             filters=Filters(exclude_same_patient=not include_same_patient),
             limit=top,
         )
-        answer = find_similar(query, bootstrap.build_tools(settings, books))
+        answer = SimilarityFinder(bootstrap.build_tools(settings, books)).find(query)
     if as_json:
         print_json(plain_json.answer_json(answer))
     elif answer.cases:

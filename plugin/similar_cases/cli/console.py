@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,11 +150,16 @@ def shown_plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Log in JSON, one line an event, as collectors read it."""
+def log_to_stderr() -> None:
+    """Log in JSON, one line an event, as collectors read it.
+
+    Libraries log errors alone, and warn nobody: what pydicom says of a value quotes it, and it may be a patient's name.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
+    logging.getLogger("similar_cases").setLevel(logging.INFO)
+    warnings.simplefilter("ignore")
 
 
 class JsonLines(logging.Formatter):

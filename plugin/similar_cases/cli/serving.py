@@ -4,7 +4,6 @@ import logging
 import signal
 import sys
 import threading
-from functools import partial
 from importlib.metadata import version
 from typing import Annotated
 
@@ -64,7 +63,7 @@ def work(context: typer.Context) -> None:
 
 
 def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> None:
-    from similar_cases.pipeline.find_similar import find_similar
+    from similar_cases.pipeline.find_similar import SimilarityFinder
     from similar_cases.web.app import HttpServer, create_app
     from similar_cases.worker.reconcile import ReconcileRules
     from similar_cases.worker.stay import end_with_parent
@@ -82,7 +81,7 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
     )
     supervisor = Supervisor(children, books.worklist)
     services = Services(
-        find_similar=partial(find_similar, tools=tools),
+        find_similar=SimilarityFinder(tools).find,
         worklist=books.worklist,
         lookups=books.lookups,
         overview=books.overview,
