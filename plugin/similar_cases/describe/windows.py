@@ -28,14 +28,15 @@ class Windows:
         >>> Windows(((0, 10), (0, 20), (10, 20))).apply(np.full((1, 1, 1), 10, np.float32)).ravel().tolist()
         [1.0, 0.5, 0.0]
         """
-        channels = np.stack([(pixels - low) / (high - low) for low, high in self.ranges], axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # values near the end of float32 are black or white
+            channels = np.stack([(pixels - low) / (high - low) for low, high in self.ranges], axis=1)
         return np.asarray(np.nan_to_num(np.clip(channels, 0.0, 1.0), nan=0.0), dtype=np.float32)
 
 
 def windows_of(volume: Volume) -> Windows:
     """Return the windows for `volume`: by its unit, and by its own percentiles where the unit is arbitrary.
 
-    A Volume of one value gets a window of width 1 above it, and so is black all over.
+    A Volume of one value gets a window above it, and so is black all over.
     """
     if volume.unit is VoxelUnit.HU:
         return Windows(_CT)
@@ -44,5 +45,6 @@ def windows_of(volume: Volume) -> Windows:
     sample = volume.array.ravel()[:: max(1, volume.array.size // _SAMPLE)]
     finite = sample[np.isfinite(sample)]
     low, high = np.percentile(finite, (1, 99)) if finite.size else (0.0, 1.0)
-    window = (float(low), float(high) if high > low else float(low) + 1.0)
+    least = max(1.0, 1e-3 * abs(float(low)))
+    window = (float(low), float(high) if high > low else float(low) + least)
     return Windows((window, window, window))
