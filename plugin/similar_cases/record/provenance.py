@@ -10,7 +10,6 @@ from enum import StrEnum
 from hashlib import sha256
 from importlib.metadata import version
 from io import BytesIO
-from typing import Any
 
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
@@ -78,36 +77,6 @@ class Role(StrEnum):
 _SERIES_DESCRIPTIONS = {Role.SEG: "Similar Cases regions", Role.SR: "Similar Cases measurements"}
 
 
-def series_attributes(header: SourceHeader, role: Role, settings: RecorderSettings) -> dict[str, Any]:
-    """Return what highdicom's constructors ask of series, equipment and dates, the same for SEG and SR.
-
-    One source Series has one Series of each role from each version of the software. The number is over 9000 and keeps
-    the order of the source Series: 9041 and 9042 for the fourth.
-    """
-    number = header.series_number if 0 <= header.series_number < 10_000_000 else 0
-    return {
-        "series_instance_uid": derived_uid(role, header.series_uid, settings.fingerprint, settings.software_version),
-        "series_number": 9000 + 10 * number + (1 if role is Role.SEG else 2),
-        "series_description": f"{_SERIES_DESCRIPTIONS[role]} of {header.modality} series {header.series_number}"[:64],
-        "sop_instance_uid": UID_TO_COME,
-        "manufacturer": MANUFACTURER,
-        "manufacturer_model_name": MODEL,
-        "software_versions": settings.software_version,
-        "device_serial_number": settings.device_serial_number,
-        "content_qualification": settings.content_qualification.value,
-        "content_date": header.date,
-        "content_time": header.time,
-        "series_date": header.date,
-        "series_time": header.time,
-        "specific_character_set": "ISO_IR 192",
-    }
-
-
-def instance_number(tracking_uid: str) -> int:
-    """Return 1 to 999 999 999, the same for the same Region; the order has no meaning."""
-    return 1 + int(sha256(tracking_uid.encode()).hexdigest(), 16) % 999_999_999
-
-
 def plain_code(value: str, scheme: str, meaning: str) -> Dataset:
     """Return an item of a code sequence (PS3.3 8.8)."""
     item = Dataset()
@@ -115,14 +84,46 @@ def plain_code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def finish(instance: Dataset, header: SourceHeader, settings: RecorderSettings) -> None:
-    """Give `instance` its patient, dates, equipment and, last, the UID that its bytes ask for."""
+def finish(instance: Dataset, header: SourceHeader, tracking_uid: str, settings: RecorderSettings) -> None:
+    """Complete a SEG or an SR: patient, series, dates, equipment and, last, the UID that its bytes ask for."""
+    role = Role(instance.Modality)
+    instance.SpecificCharacterSet = "ISO_IR 192"
     instance.update(header.patient_and_study)
-    instance.InstanceCreationDate, instance.InstanceCreationTime = header.date, header.time
+    _add_series(instance, header, role, settings)
+    instance.InstanceNumber = _instance_number(tracking_uid)
+    for date in ("SeriesDate", "ContentDate", "InstanceCreationDate"):
+        setattr(instance, date, header.date)
+    for time in ("SeriesTime", "ContentTime", "InstanceCreationTime"):
+        setattr(instance, time, header.time)
+    instance.update(_equipment(settings))
+    instance.ContentQualification = settings.content_qualification.value
     instance.ContributingEquipmentSequence = [*_acquisition(header), _processing(settings)]
-    if instance.Modality == Role.SR:
+    if role is Role.SR:
         instance.CodingSchemeIdentificationSequence = [_private_scheme()]
     _give_uid(instance)
+
+
+def _add_series(instance: Dataset, header: SourceHeader, role: Role, settings: RecorderSettings) -> None:
+    """One source Series has one Series of each role from each version of the software.
+
+    Its number is over 9000 and keeps the order of the source Series: 9041 and 9042 for the fourth.
+    """
+    number = header.series_number if 0 <= header.series_number < 10_000_000 else 0
+    instance.SeriesNumber = 9000 + 10 * number + (1 if role is Role.SEG else 2)
+    instance.SeriesInstanceUID = derived_uid(role, header.series_uid, settings.fingerprint, settings.software_version)
+    instance.SeriesDescription = f"{_SERIES_DESCRIPTIONS[role]} of {header.modality} series {header.series_number}"[:64]
+
+
+def _instance_number(tracking_uid: str) -> int:
+    """Return 1 to 999 999 999, the same for the same Region; the order has no meaning."""
+    return 1 + int(sha256(tracking_uid.encode()).hexdigest(), 16) % 999_999_999
+
+
+def _equipment(settings: RecorderSettings) -> Dataset:
+    item = Dataset()
+    item.Manufacturer, item.ManufacturerModelName = MANUFACTURER, MODEL
+    item.SoftwareVersions, item.DeviceSerialNumber = settings.software_version, settings.device_serial_number
+    return item
 
 
 def _acquisition(header: SourceHeader) -> list[Dataset]:
@@ -137,9 +138,7 @@ def _acquisition(header: SourceHeader) -> list[Dataset]:
 
 
 def _processing(settings: RecorderSettings) -> Dataset:
-    item = Dataset()
-    item.Manufacturer, item.ManufacturerModelName = MANUFACTURER, MODEL
-    item.SoftwareVersions, item.DeviceSerialNumber = settings.software_version, settings.device_serial_number
+    item = _equipment(settings)
     item.PurposeOfReferenceCodeSequence = [plain_code("109102", "DCM", "Processing Equipment")]
     item.ContributionDescription = "Segmented and described the region"
     return item

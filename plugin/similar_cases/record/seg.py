@@ -19,7 +19,7 @@ from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.record import provenance
 from similar_cases.record.codes import code_item, property_category
 from similar_cases.record.planes import MaskPlanes
-from similar_cases.record.provenance import MODEL, UID_TO_COME, RecorderSettings, Role, plain_code
+from similar_cases.record.provenance import MANUFACTURER, MODEL, UID_TO_COME, RecorderSettings, plain_code
 from similar_cases.record.source import SourceHeader
 
 #: orange, seen on grey images by every kind of colour vision
@@ -38,8 +38,8 @@ def segmentation(header: SourceHeader, planes: MaskPlanes, region: Region, setti
     """
     instance = _without_references(header, planes, region, settings)
     _refer_to_sources(instance, header, planes)
-    _fix_dimension(instance, region)
-    provenance.finish(instance, header, settings)
+    _fix_dimension(instance, header, region)
+    provenance.finish(instance, header, region.tracking_uid, settings)
     return instance
 
 
@@ -68,7 +68,14 @@ def _without_references(
         pixel_array=planes.masks,
         segmentation_type="BINARY",
         segment_descriptions=[_segment(region, settings)],
-        instance_number=provenance.instance_number(region.tracking_uid),
+        series_instance_uid=UID_TO_COME,
+        series_number=1,
+        sop_instance_uid=UID_TO_COME,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL,
+        software_versions=settings.software_version,
+        device_serial_number=settings.device_serial_number,
         content_label="REGION",
         content_description="One region that similar cases are sought by",
         content_creator_name=MODEL.replace(" ", "^"),
@@ -78,7 +85,6 @@ def _without_references(
         pixel_measures=PixelMeasuresSequence(
             first.spacing_mm.tolist(), planes.slice_thickness_mm, planes.slice_spacing_mm
         ),
-        **provenance.series_attributes(header, Role.SEG, settings),
     )
     return Dataset(made)
 
@@ -152,10 +158,10 @@ def _family(algorithm: AlgorithmIdentity) -> CodedConcept:
 def _refer_to_sources(instance: Dataset, header: SourceHeader, planes: MaskPlanes) -> None:
     """Write the references: Instances for the whole (PS3.3 C.12.2), Frames for each frame (C.7.6.16.2.6)."""
     unique = dict.fromkeys((s.sop_class_uid, s.sop_instance_uid) for s in planes.sources)
-    instance.SourceImageSequence = [_reference(*pair) for pair in unique]
+    instance.SourceImageSequence = [reference(*pair) for pair in unique]
     series = Dataset()
     series.SeriesInstanceUID = header.series_uid
-    series.ReferencedInstanceSequence = [_reference(*pair) for pair in unique]
+    series.ReferencedInstanceSequence = [reference(*pair) for pair in unique]
     instance.ReferencedSeriesSequence = [series]
     positions = np.array([plane.position_lps for plane in planes.planes])
     for groups in instance.PerFrameFunctionalGroupsSequence:  # sorted along the normal by highdicom
@@ -164,14 +170,15 @@ def _refer_to_sources(instance: Dataset, header: SourceHeader, planes: MaskPlane
         groups.DerivationImageSequence = [_derivation(source, preserved=planes.preserved)]
 
 
-def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+def reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    """Return a reference to an Instance (PS3.3 10.8)."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
     return item
 
 
 def _derivation(source: FrameRef, *, preserved: bool) -> Dataset:
-    image = _reference(source.sop_class_uid, source.sop_instance_uid)
+    image = reference(source.sop_class_uid, source.sop_instance_uid)
     if source.frame_number is not None:
         image.ReferencedFrameNumber = source.frame_number
     image.SpatialLocationsPreserved = "YES" if preserved else "NO"
@@ -182,8 +189,8 @@ def _derivation(source: FrameRef, *, preserved: bool) -> Dataset:
     return item
 
 
-def _fix_dimension(instance: Dataset, region: Region) -> None:
+def _fix_dimension(instance: Dataset, header: SourceHeader, region: Region) -> None:
     """Give the dimension organization a UID that is the same each time."""
-    uid = derived_uid("dimension", instance.SeriesInstanceUID, region.tracking_uid)
+    uid = derived_uid("dimension", header.series_uid, region.tracking_uid)
     for item in (*instance.DimensionOrganizationSequence, *instance.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid
