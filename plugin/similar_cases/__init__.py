@@ -16,6 +16,8 @@ The packages, in the order in which data flows through them:
 ``pipeline``  the only place that knows the order: ingest, find similar, forget, reindex
 ``worker``    the loop that takes jobs, and the reconciliation with the PACS
 ``web``       HTTP: the DICOMweb-style endpoint and the page
+``evaluate``  the papers' protocols, on any dataset
+``cli``       the command ``similar-cases``; ``settings`` and ``bootstrap`` beside it wire everything
 ``demo``      phantoms and public lesions, and the run that shows the product at work
 
 Research software. Not a medical device.

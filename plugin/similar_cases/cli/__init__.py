@@ -1,13 +1,12 @@
 """The command ``similar-cases``: the same words as in the code, each command one act of the pipeline."""
 
-import importlib.util
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from similar_cases.cli import archive, asking, serving, site
+from similar_cases.cli import archive, asking, serving, showing, site
 from similar_cases.cli.console import Session
 
 app = typer.Typer(
@@ -47,10 +46,8 @@ def before(
     context.obj = Session(settings)
 
 
-for group in (serving, archive, asking, site):
+for group in (serving, archive, asking, site, showing):
     group.register(app)
-if importlib.util.find_spec("similar_cases.demo.cli"):
-    importlib.import_module("similar_cases.demo.cli").register(app)
 
 
 def main() -> None:
