@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from similar_cases.domain.errors import MalformedDicom
 from similar_cases.volume import header
@@ -91,13 +91,18 @@ def _check_sizes(dataset: Dataset, syntax: UID) -> None:
 def _decode(dataset: Dataset, syntax: UID, frame_indices: Sequence[int]) -> Iterator[NDArray[np.integer]]:
     if str(syntax) in _RETIRED_JPEG:
         yield from _decode_retired(dataset, frame_indices)
-    elif syntax.is_encapsulated and len(frame_indices) > 1:
+        return
+    decoder = get_decoder(syntax)
+    # the other decoder of RLE ends in a Rust panic on hostile bytes, which is no Exception and writes its trace itself
+    plugin = "pydicom" if syntax == RLELossless else ""
+    if syntax.is_encapsulated and len(frame_indices) > 1:
         # one pass: asking frame by frame would walk the fragments from the beginning each time
-        for values, _ in get_decoder(syntax).iter_array(dataset, indices=sorted(frame_indices), raw=True):
+        ordered = sorted(frame_indices)
+        for values, _ in decoder.iter_array(dataset, indices=ordered, raw=True, decoding_plugin=plugin):
             yield values
     else:
         for index in sorted(frame_indices):
-            yield get_decoder(syntax).as_array(dataset, index=index, raw=True)[0]
+            yield decoder.as_array(dataset, index=index, raw=True, decoding_plugin=plugin)[0]
 
 
 def _decode_retired(dataset: Dataset, frame_indices: Sequence[int]) -> Iterator[NDArray[np.integer]]:

@@ -17,8 +17,10 @@ from similar_cases.volume.separate import separate
 from similar_cases.volume.slices import Slice
 from similar_cases.volume.stacks import Stack, frame_of_reference, parallel_stacks
 
-#: planes that begin within this part of a voxel of where they should lie are left where they are
-_SHIFT_VOXELS = 0.1
+#: a stack that drifts less than this from its first to its last slice is not sheared, voxels
+_DRIFT_VOXELS = 0.2
+#: planes so near to the straight line lie on it: positions are rounded, and moving by the rounding would only blur
+_JITTER_VOXELS = 0.25
 #: a grid that needs more than this many times the area of a slice holds slices that lie beside each other
 _MAX_SHEARED_AREA = 4.0
 
@@ -142,8 +144,8 @@ def _shear(stack: Stack) -> tuple[FloatArray, FloatArray, tuple[int, int], str]:
     first = stack.slices[0]
     moved = np.array([one.origin_lps - first.origin_lps for one in stack.slices])  # (n, 3)
     in_plane = np.stack([moved @ first.column_direction, moved @ first.row_direction], axis=1)  # (n, 2) mm
-    shifts = in_plane / np.array(first.spacing_mm)
-    if np.ptp(shifts, axis=0).max() <= _SHIFT_VOXELS:
+    shifts = _straightened(in_plane / np.array(first.spacing_mm), stack.distances_mm)
+    if np.ptp(shifts, axis=0).max() <= _DRIFT_VOXELS:
         return np.zeros_like(shifts), first.origin_lps, first.size, ""
     low = shifts.min(axis=0)
     rows, columns = (
@@ -152,6 +154,14 @@ def _shear(stack: Stack) -> tuple[FloatArray, FloatArray, tuple[int, int], str]:
     offset = low * np.array(first.spacing_mm)
     origin = first.origin_lps + offset[0] * first.column_direction + offset[1] * first.row_direction
     return shifts - low, origin, (rows, columns), _tilt(in_plane, stack.distances_mm)
+
+
+def _straightened(shifts: FloatArray, distances_mm: FloatArray) -> FloatArray:
+    """Return the drift of shifts (n, 2) along the straight line through them, where all lie near it."""
+    along = distances_mm - distances_mm[0]
+    slope, start = np.polyfit(along, shifts, 1)
+    line: FloatArray = along[:, None] * slope
+    return line if np.abs(shifts - line - start).max() <= _JITTER_VOXELS else shifts
 
 
 def _tilt(in_plane_mm: FloatArray, distances_mm: FloatArray) -> str:

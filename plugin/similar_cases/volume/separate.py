@@ -21,13 +21,6 @@ def _number(keyword: str) -> Callable[[Slice], Key]:
     return read
 
 
-def _numbers(keyword: str, count: int) -> Callable[[Slice], Key]:
-    def read(one: Slice) -> Key:
-        return tuple(round(value, 4) for value in one.numbers(keyword, count) or ())
-
-    return read
-
-
 def _words(keyword: str) -> Callable[[Slice], Key]:
     return lambda one: one.words(keyword)
 

@@ -185,6 +185,38 @@ def test_positions_rounded_by_a_scanner_are_regular() -> None:
     assert volume.geometry.spacing_mm[0] == pytest.approx(2.0 / 3, abs=2e-3)
 
 
+def test_positions_rounded_within_the_plane_do_not_blur() -> None:
+    instances = phantoms.series("jitter")
+    [plain] = build_volumes(phantoms.series("jitter"))
+    for k, one in enumerate(instances):
+        one.ImagePositionPatient = [0.25 * (k % 2), 0.0, float(one.ImagePositionPatient[2])]
+    volume = only(instances)
+    assert np.array_equal(volume.array, plain.array)
+    assert volume.notes == ()
+
+
+def test_slices_shifted_anyhow_are_put_where_they_lie() -> None:
+    instances = phantoms.series("shifted", values=phantoms.ramp_hu)
+    for k, one in enumerate(instances):
+        x = 1.25 * (k % 3)
+        one.ImagePositionPatient = [x, 0.0, 2.5 * k]
+        stored = np.frombuffer(one.PixelData, "<i2") + np.int16(round(x))
+        one.PixelData = stored.astype("<i2").tobytes()
+    volume = only(instances)
+    measured = volume.array > -1024
+    assert volume.geometry.shape == (12, 32, 42)
+    assert np.abs(volume.array - expected_at(volume, phantoms.ramp_hu))[measured].max() < 1.1
+    assert volume.notes == ("slices shifted within their planes: slices moved onto an orthogonal grid",)
+
+
+def test_slices_beside_each_other_are_no_volume() -> None:
+    instances = phantoms.series("staircase", sop_class=phantoms.MR)
+    for k, one in enumerate(instances):
+        one.ImagePositionPatient = [60.0 * k, 0.0, 2.5 * k]
+    with pytest.raises(NotAVolume, match="beside each other"):
+        build_volumes(instances)
+
+
 def test_pixel_data_is_freed_and_nothing_else_changes() -> None:
     instances = phantoms.padded_ct()
     before = copy.deepcopy(instances)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.pixels import get_decoder
 from pydicom.uid import (
     ExplicitVRBigEndian,
     JPEG2000Lossless,
@@ -69,6 +70,12 @@ def test_overlays_in_unused_bits_are_masked() -> None:
         one.BitsStored, one.HighBit, one.PixelRepresentation = 12, 11, 0
     [volume] = build_volumes(instances)
     assert np.array_equal(volume.array, native.array)
+
+
+@pytest.mark.parametrize("syntax", [*["50", "51", "57", "70", "80", "81", "90", "91", "201", "202", "203"]])
+def test_a_decoder_is_installed(syntax: str) -> None:
+    """HTJ2K (201 to 203) among them, of which no encoder is at hand to make a phantom."""
+    assert get_decoder(f"1.2.840.10008.1.2.4.{syntax}").is_available
 
 
 @pytest.mark.data
