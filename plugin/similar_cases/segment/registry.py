@@ -1,0 +1,56 @@
+"""Names of segmenters, and what makes them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self
+
+from similar_cases.domain.errors import InvalidSettings
+from similar_cases.segment.backends.region_growing import RegionGrowing
+from similar_cases.segment.segmenter import Segmenter
+
+SegmenterFactory = Callable[[], Segmenter]
+
+
+@dataclass(frozen=True)
+class SegmenterRegistry:
+    """Name → factory. Registering gives a new registry; nothing is changed in place.
+
+    >>> sorted(SEGMENTERS.names)
+    ['region_growing']
+    """
+
+    factories: Mapping[str, SegmenterFactory] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freeze the mapping."""
+        object.__setattr__(self, "factories", MappingProxyType(dict(self.factories)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in alphabetical order."""
+        return tuple(sorted(self.factories))
+
+    def registered(self, name: str, factory: SegmenterFactory) -> Self:
+        """Return a registry with one more segmenter.
+
+        Raises:
+            InvalidSettings: when the name is taken.
+        """
+        if name in self.factories:
+            raise InvalidSettings(f"a segmenter {name!r} is registered already")
+        return type(self)({**self.factories, name: factory})
+
+    def create(self, name: str) -> Segmenter:
+        """Make the segmenter of that name.
+
+        Raises:
+            InvalidSettings: when there is none; the message lists the names.
+        """
+        if name not in self.factories:
+            raise InvalidSettings(f"no segmenter {name!r}; there are: {', '.join(self.names)}")
+        return self.factories[name]()
+
+
+#: what this distribution carries
+SEGMENTERS = SegmenterRegistry({"region_growing": RegionGrowing})
