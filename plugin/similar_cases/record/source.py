@@ -78,7 +78,7 @@ class SourceHeader:
         return str(self.patient_and_study.StudyInstanceUID)
 
     def nameless(self) -> Dataset:
-        """Return the attributes that highdicom asks of each source object, without the patient's.
+        """Return what highdicom asks of a source image at the levels of patient, study and series, without the patient.
 
         highdicom writes a patient's name that it finds odd into its log; so it gets none, and the true ones are set
         afterwards (``provenance.finish``).

@@ -1,7 +1,7 @@
 """What was measured in a Region as a Comprehensive 3D SR: TID 1500 with one TID 1411 group (PS3.16)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 
 from highdicom import sr
@@ -252,33 +252,21 @@ def _measurement_group(
 def _algorithm(measured: Measured, settings: RecorderSettings) -> AlgorithmIdentification:
     """TID 4019 of the whole group: everything that one needs to compute the values again."""
     parameters: list[tuple[str, object]] = [("mask", origin_in_words(measured.region))]
-    if measured.description.radiomics:
-        parameters += _recipe_parameters(measured.description.radiomics.recipe)
+    if radiomics := measured.description.radiomics:
+        parameters += _recipe_parameters(radiomics.recipe)
+        parameters += [("radiomics.note", note) for note in radiomics.notes]
     parameters += _space_parameters(measured.description.embedding.space)
     return AlgorithmIdentification(MODEL, settings.software_version, [f"{name}={value}" for name, value in parameters])
 
 
 def _recipe_parameters(recipe: RadiomicsRecipe) -> list[tuple[str, object]]:
-    return [
-        ("radiomics.library", recipe.library),
-        ("radiomics.bin_count", recipe.bin_count),
-        ("radiomics.bin_width", recipe.bin_width),
-        ("radiomics.spacing_mm", recipe.spacing_mm),
-        ("radiomics.classes", " ".join(recipe.classes)),
-        ("radiomics.recipe", recipe.fingerprint),
-    ]
+    told = {name: " ".join(v) if isinstance(v, tuple) else v for name, v in asdict(recipe).items() if v is not None}
+    return [(f"radiomics.{name}", value) for name, value in (*told.items(), ("recipe", recipe.fingerprint))]
 
 
 def _space_parameters(space: EmbeddingSpace) -> list[tuple[str, object]]:
     """Where the vector came from; the vector itself stays in the catalogue."""
-    return [
-        ("embedding.model", space.model),
-        ("embedding.version", space.version),
-        ("embedding.weights", space.weights),
-        ("embedding.preprocessing", space.preprocessing),
-        ("embedding.size", space.size),
-        ("embedding.space", space.id),
-    ]
+    return [(f"embedding.{name}", value) for name, value in (*asdict(space).items(), ("space", space.id))]
 
 
 def _of_the_mask(region: Region, settings: RecorderSettings) -> list[Measurement]:

@@ -1,6 +1,7 @@
 """Every code names the definition that pyradiomics computes, and every unit fits its number."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,14 @@ def test_intensity_statistics_are_never_coded_as_histogram_statistics():
 def test_private_codes_fit_a_code_value():
     assert len(PRIVATE_CODES) == 7
     assert all(len(code.value) <= 16 and len(code.meaning) <= 64 for code in PRIVATE_CODES)
+
+
+def test_the_conformance_statement_lists_the_private_scheme():
+    text = (Path(__file__).parents[3] / "plugin" / "docs" / "dicom-conformance.md").read_text()
+    rows = {tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in text.splitlines() if "|" in line}
+    assert {(code.value, code.meaning) for code in PRIVATE_CODES} <= rows
+    unlisted = {n: c for n, c in FEATURES.items() if c.scheme == "IBSI" and n.startswith("firstorder")}
+    assert {(name, concept.value) for name, concept in unlisted.items()} <= rows
 
 
 def test_a_feature_of_no_table_is_private_under_its_own_name():

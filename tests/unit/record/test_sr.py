@@ -113,9 +113,16 @@ def test_everything_that_one_needs_to_compute_it_again_is_told(full):
     told = dict(line.split("=", 1) for line in parameters(read_back(full.sr)))
     assert told["radiomics.library"] == "pyradiomics-cuda 1.0.4"
     assert (told["radiomics.bin_count"], told["radiomics.spacing_mm"]) == ("128", "1.5")
+    assert "radiomics.bin_width" not in told
     assert told["radiomics.recipe"] == description().radiomics.recipe.fingerprint
     assert (told["embedding.space"], told["embedding.size"]) == (SPACE.id, "4")
     assert told["mask"] == "Drawn by an algorithm from USER"
+
+
+def test_a_note_of_the_radiomics_is_told():
+    radiomics = replace(description(3).radiomics, notes=("resampled to 2.5 mm",))
+    told = parameters(read_back(recorded(described=replace(description(), radiomics=radiomics)).sr))
+    assert "radiomics.note=resampled to 2.5 mm" in told
 
 
 def test_every_instance_referred_to_is_in_the_evidence(full):
