@@ -1,5 +1,7 @@
 """C-STORE and C-ECHO as a scanner speaks them (PS3.4 annex B, PS3.7 section 9.1)."""
 
+import socket
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +9,10 @@ from pathlib import Path
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
-from pynetdicom import AE, _config, build_context
+from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.dsutils import split_dataset
+from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 
 from similar_cases.domain.errors import PacsUnavailable
@@ -20,6 +23,9 @@ _config.STORE_SEND_CHUNKED_DATASET = True
 _VERIFICATION = UID("1.2.840.10008.1.1")
 #: the most that one association can negotiate (PS3.8 9.3.2.2: odd numbers from 1 to 255)
 _MAX_CONTEXTS = 128
+#: so many times in a row an association may break off
+_MAX_BREAKS = 3
+_BROKE_OFF = "the association broke off"
 
 #: called with the number of Instances that were tried, and that there are
 Progress = Callable[[int, int], None]
@@ -87,7 +93,7 @@ def send(items: Iterable[Path | Dataset], address: DimseAddress, *, progress: Pr
     An association that breaks off is opened again for what remains; the Instance at which it broke counts as failed.
 
     Raises:
-        PacsUnavailable: when the peer takes no association.
+        PacsUnavailable: when the peer takes no association, or breaks off three times in a row.
     """
     outgoing, passed_over = _outgoing(items)
     failures: list[SendFailure] = []
@@ -143,14 +149,28 @@ def _send_batch(batch: list[_Outgoing], address: DimseAddress) -> Iterator[SendF
     """Send one batch; yield None for what was taken."""
     contexts = [build_context(*pair) for pair in dict.fromkeys(instance.context for instance in batch)]
     association: Association | None = None
+    breaks = 0
     try:
         for instance in batch:
-            if association is None or not association.is_established:
-                association = _associate(address, contexts)
-            yield _store(association, instance)
+            association = association or _associate(address, contexts)
+            failure = _store(association, instance)
+            if failure and failure.reason == _BROKE_OFF:
+                breaks += 1
+                _give_up(association, address, breaks)
+                association = None
+            else:
+                breaks = 0
+            yield failure
     finally:
-        if association is not None and association.is_established:
+        if association is not None:
             association.release()
+
+
+def _give_up(association: Association, address: DimseAddress, breaks: int) -> None:
+    """End what counts as established until pynetdicom's own thread has seen that it broke."""
+    association.abort()
+    if breaks == _MAX_BREAKS:
+        raise PacsUnavailable(f"{_named(address)} broke off {breaks} times in a row")
 
 
 def _store(association: Association, instance: _Outgoing) -> SendFailure | None:
@@ -162,7 +182,7 @@ def _store(association: Association, instance: _Outgoing) -> SendFailure | None:
     except (AttributeError, OSError, RuntimeError, InvalidDicomError) as error:
         return SendFailure(instance.sop_instance_uid, None, f"not to be sent: {type(error).__name__}")
     if status is None:
-        return SendFailure(instance.sop_instance_uid, None, "the association broke off")
+        return SendFailure(instance.sop_instance_uid, None, _BROKE_OFF)
     if status == 0 or status & 0xF000 == 0xB000:  # Bxxx is a warning: the peer took it
         return None
     return SendFailure(instance.sop_instance_uid, status, f"the peer refused with status {status:#06x}")
@@ -172,12 +192,27 @@ def _associate(address: DimseAddress, contexts: list[PresentationContext]) -> As
     entity = AE(ae_title=address.calling_aet)
     entity.acse_timeout = entity.network_timeout = entity.dimse_timeout = address.timeout_seconds
     entity.connection_timeout = min(address.timeout_seconds, 10.0)
-    association = entity.associate(address.host, address.port, contexts, ae_title=address.called_aet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # pynetdicom drops its socket unclosed where nobody listens
+        association = entity.associate(
+            address.host,
+            address.port,
+            contexts,
+            ae_title=address.called_aet,
+            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+        )
     if association.is_established:
         return association
     if association.is_rejected:
         raise PacsUnavailable(f"{_named(address)} rejects us as {address.calling_aet}; check both AE titles")
     raise PacsUnavailable(f"{_named(address)} takes no association; check host, port and that it runs")
+
+
+def _send_at_once(event: Event) -> None:
+    """Switch Nagle's algorithm off: it holds each data set back for the peer's delayed word on the command, 40 ms."""
+    transport = event.assoc.dul.socket
+    if transport and transport.socket:
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _named(address: DimseAddress) -> str:

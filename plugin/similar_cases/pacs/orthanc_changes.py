@@ -5,11 +5,11 @@ feed must also ask, from its own side, what still exists.
 """
 
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import requests
 
@@ -19,6 +19,7 @@ from similar_cases.pacs.http import HttpAccess, http_session, translated
 
 _PAGE = 200
 _COLLECTIONS = {"patient": "patients", "study": "studies", "series": "series", "instance": "instances"}
+_ORTHANC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 #: what ManufacturerModelName is asked of: the kinds of object that we make ourselves
 _KINDS_OF_OURS = ("SEG", "SR")
 _MANUFACTURER_MODEL_NAME = "0008-1090"
@@ -76,12 +77,14 @@ class _Study:
 def orthanc_id_of(patient_id: str, study_uid: str = "", series_uid: str = "", sop_instance_uid: str = "") -> str:
     """Return the identifier that Orthanc gives the deepest level named: SHA-1 of the identifiers down to it.
 
+    Spaces before a PatientID count, spaces behind it do not.
+
     >>> orthanc_id_of("")  # the patient without an ID
     'da39a3ee-5e6b4b0d-3255bfef-95601890-afd80709'
     """
     levels = [patient_id, study_uid, series_uid, sop_instance_uid]
     named = levels[: max((n + 1 for n, level in enumerate(levels) if level), default=1)]
-    digest = hashlib.sha1("|".join(level.strip() for level in named).encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.sha1("|".join(level.rstrip(" \0") for level in named).encode(), usedforsecurity=False).hexdigest()
     return "-".join(digest[start : start + 8] for start in range(0, 40, 8))
 
 
@@ -118,7 +121,7 @@ class OrthancFeed:
     def series(self, orthanc_id: str) -> OrthancSeries | None:
         """Return one Series, None where Orthanc has none under that identifier, or one whose UIDs are none."""
         try:
-            told = self._get(f"/series/{quote(orthanc_id, safe='')}")
+            told = self._get(f"/series/{_checked(orthanc_id)}")
             study = _study_of(self._get(f"/studies/{told['ParentStudy']}"))
         except NotFound:
             return None
@@ -139,7 +142,7 @@ class OrthancFeed:
         if collection is None:
             raise InvalidRequest(f"no level of Orthanc: {level!r}; there are {', '.join(_COLLECTIONS)}")
         try:
-            self._get(f"/{collection}/{quote(orthanc_id, safe='')}")
+            self._get(f"/{collection}/{_checked(orthanc_id)}")
         except NotFound:
             return False
         return True
@@ -194,6 +197,12 @@ class OrthancFeed:
             answer: requests.Response = self._local.session.get(self._url + path, timeout=self._access.timeout)
             answer.raise_for_status()
         return answer
+
+
+def _checked(orthanc_id: str) -> str:
+    if not _ORTHANC_ID.fullmatch(orthanc_id):
+        raise NotFound(f"no identifier of Orthanc: {orthanc_id[:60]!r}")
+    return orthanc_id
 
 
 def _study_of(told: dict[str, Any]) -> _Study:
