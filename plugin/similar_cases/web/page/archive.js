@@ -2,7 +2,7 @@
 
 import { listSeries, repeat, status } from "./client.js";
 import { element, show } from "./dom.js";
-import { STATES, WORDS, attempts, date, ofMany, placeInQueue, seconds } from "./strings.js";
+import { LINKED, STATES, WORDS, attempts, date, ofMany, placeInQueue, seconds } from "./strings.js";
 
 const PAGE = 50;
 const PAUSE = 2000;
@@ -72,7 +72,7 @@ function countButtons(states, chosen, choose) {
 }
 
 function seriesTable(page) {
-  const head = [WORDS.state, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reason, ""];
+  const head = [WORDS.state, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, ""];
   return element(
     "table",
     {},
@@ -88,7 +88,7 @@ function seriesLine(row) {
   return element(
     "tr",
     {},
-    element("td", {}, element("span", { class: `state ${row.state}` }, STATES[row.state] || row.state)),
+    element("td", {}, element("span", { class: `state ${row.state}` }, stateOf(row))),
     element("td", {}, row.modality || ""),
     element("td", {}, said || element("span", { class: "uid" }, row.series)),
     element("td", {}, about.study_date ? date(about.study_date) : ""),
@@ -97,6 +97,8 @@ function seriesLine(row) {
     element("td", {}, row.kind === "image" && element("a", { href: address, "data-key": row.series }, WORDS.open)),
   );
 }
+
+const stateOf = (row) => (row.kind === "annotation" && row.state === "indexed" ? LINKED : STATES[row.state] || row.state);
 
 /** The reason, the place in the queue, or the time it took. */
 function whyOf(row) {

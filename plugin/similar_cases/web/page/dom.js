@@ -8,13 +8,16 @@ export function element(name, attributes = {}, ...children) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else made.setAttribute(key, value === true ? "" : String(value));
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
+  made.append(...kept(children));
   return made;
 }
 
+/** Children of any depth of lists, without those that are nothing: conditions may stand among them. */
+const kept = (children) => children.flat(Infinity).filter((child) => ![null, undefined, false, ""].includes(child));
+
 /** Show `children` in place of what `parent` held. */
 export function show(parent, ...children) {
-  parent.replaceChildren(...children.flat().filter(Boolean));
+  parent.replaceChildren(...kept(children));
 }
 
 /** Tell those who hear the page what changed. */

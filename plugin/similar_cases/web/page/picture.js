@@ -21,10 +21,10 @@ export function picture(found, links) {
 
 function address(found, links) {
   const { instance, frame } = found.key_frame;
-  const parameters = new URLSearchParams({ viewport: `${SIZE},${SIZE}` });
-  if (found.modality === "CT") parameters.set("window", ofChest(found) ? LUNG_WINDOW : CT_WINDOW);
+  // put together by hand: Orthanc 1.10 does not decode the %2C that URLSearchParams makes of a comma
+  const range = found.modality === "CT" ? `&window=${ofChest(found) ? LUNG_WINDOW : CT_WINDOW}` : "";
   const at = `${links.dicomweb}/studies/${found.study}/series/${found.series}/instances/${instance}`;
-  return `${at}/frames/${frame || 1}/rendered?${parameters}`;
+  return `${at}/frames/${frame || 1}/rendered?viewport=${SIZE},${SIZE}${range}`;
 }
 
 const ofChest = (found) => /CHEST|LUNG|THORAX/i.test(found.body_part_examined || "");

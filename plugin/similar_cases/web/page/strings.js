@@ -8,18 +8,19 @@ export const STATES = {
   failed: "failed",
 };
 
+// an annotation that is indexed is known to its images; nothing is similar to it
+export const LINKED = "linked";
+
 export const WORDS = {
-  title: "Similar Cases",
   archive: "Archive",
   all: "all",
-  none: "none",
   modality: "Modality",
   description: "Description",
   date: "Date",
   state: "State",
   reason: "Reason",
+  reasonOrTime: "Reason, or time taken",
   instances: "Instances",
-  updated: "Updated",
   open: "Find similar",
   noSeries: "No series here yet. Send a study to Orthanc, and it appears by itself.",
   noSeriesInState: "No series in this state.",
@@ -43,7 +44,6 @@ export const WORDS = {
   finding: "Finding",
   site: "Site",
   size: "Volume",
-  drawnBy: "Drawn",
   notes: "Notes",
   timings: "Where the time went",
   noPicture: "No picture",
