@@ -75,6 +75,7 @@ class Supervisor:
             self._watch(self._child)
             if self._stop.is_set():
                 break
+            _close_stdin(self._child)
             if time.monotonic() - started > _GOOD_START_SECONDS:
                 patience.reset()
             wait = patience.next_seconds()
@@ -129,11 +130,15 @@ class Supervisor:
         child = self._child
         if child is None:
             return
-        assert child.stdin is not None
-        child.stdin.close()
+        _close_stdin(child)
         try:
             child.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
         self._bury([worker_id(child.pid)], STOPPED, counted=False)
+
+
+def _close_stdin(child: subprocess.Popen[bytes]) -> None:
+    assert child.stdin is not None
+    child.stdin.close()

@@ -73,10 +73,12 @@ class Reconciler:
     def _compare_within(self, seconds: float) -> None:
         with self._lock:
             self._compare_at = min(self._compare_at, time.monotonic() + seconds)
+        # it works out anew how long it may sleep
+        self._stirred.set()
 
     def _keep(self, act: Callable[[], float], event: threading.Event) -> None:
         """Do `act` again whenever `event` is set, or the time that it returned has passed; outlast every error."""
-        patience = Patience(first_seconds=1.0, longest_seconds=30.0)
+        patience = Patience(first_seconds=1.0, longest_seconds=10.0)
         is_away = False
         while not self._stop.is_set():
             event.clear()
@@ -91,7 +93,7 @@ class Reconciler:
             except Exception as error:
                 wait = patience.next_seconds()
                 if not is_away:
-                    _LOG.warning("%s; trying again, at least every 30 s", _in_words(error))
+                    _LOG.warning("%s; trying again, at least every 10 s", _in_words(error))
                 is_away = True
             # an error is not hurried by nudges: what is away would be asked without pause
             (self._stop if is_away else event).wait(wait)
