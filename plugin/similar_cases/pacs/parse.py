@@ -9,7 +9,7 @@ from pydicom import Dataset, config, dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.pixels.utils import get_expected_length
 from pydicom.tag import BaseTag
-from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from similar_cases.domain.errors import InvalidUid, MalformedDicom, Refused
 from similar_cases.domain.references import SeriesRef, require_uid
@@ -96,7 +96,7 @@ def pixel_flaw(dataset: Dataset) -> str:
     if "PixelData" not in dataset:
         return ""
     transfer_syntax = UID(dataset.file_meta.get("TransferSyntaxUID", ""))
-    if transfer_syntax not in AllTransferSyntaxes:
+    if not transfer_syntax.is_transfer_syntax:
         return f"Pixel Data in an unknown transfer syntax {transfer_syntax!r}"
     if transfer_syntax.is_encapsulated:
         return ""

@@ -72,8 +72,9 @@ def test_no_uid_leads_out_of_the_folder(tmp_path: Path) -> None:
     evil.SOPClassUID = SERIES[0].SOPClassUID
     evil.StudyInstanceUID = evil.SeriesInstanceUID = "1.2.3"
     evil.add_new("SOPInstanceUID", "LO", "../../outside")
+    (tmp_path / "inside").mkdir()
     with pytest.raises(StoreFailed, match="UID"):
-        FolderPacs(tmp_path / "inside").store_instances([evil]) if (tmp_path / "inside").mkdir() is None else None
+        FolderPacs(tmp_path / "inside").store_instances([evil])
     assert list(tmp_path.rglob("*outside*")) == []
 
 
