@@ -4,7 +4,6 @@ Frames are placed one by one by their own plane, so that left-out empty frames, 
 grids that are not the image's need no special way.
 """
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from similar_cases.segment.prompts.attributes import (
     text,
     uid,
 )
+from similar_cases.volume.quiet import quiet_pydicom
 
 MAX_SEGMENTS = 2_000
 MAX_FRAMES = 200_000
@@ -57,7 +57,10 @@ def read_seg(annotation: Dataset, volume: Volume) -> list[PromptSet]:
         MalformedDicom: when the object cannot be read or passes the bounds.
     """
     segments = {
-        required_integer(item, "SegmentNumber"): item for item in items(annotation, "SegmentSequence", MAX_SEGMENTS)
+        number: item
+        for item in items(annotation, "SegmentSequence", MAX_SEGMENTS)
+        # a label map's background is described as segment 0 (C.8.20.2)
+        if (number := required_integer(item, "SegmentNumber")) > 0
     }
     frames = _frames(annotation)
     kept: dict[int, list[PlaneMask]] = defaultdict(list)
@@ -101,7 +104,7 @@ def _frames(annotation: Dataset) -> list[_Frame]:
     shared = first(annotation, "SharedFunctionalGroupsSequence")
     is_labelmap = text(annotation, "SegmentationType") == "LABELMAP"
     planes = [_plane(group, shared) for group in groups]
-    distance = _distance_between(planes, shared)
+    distance = _distance_between(planes, _group(groups[0], shared, "PixelMeasuresSequence"))
     return [
         _Frame(n, None if is_labelmap else _segment_of(group, shared), _with_depth(plane, distance))
         for n, (group, plane) in enumerate(zip(groups, planes, strict=True))
@@ -140,9 +143,8 @@ def _with_depth(plane: FloatArray, distance: float) -> FloatArray:
     return affine
 
 
-def _distance_between(planes: list[FloatArray], shared: Dataset) -> float:
+def _distance_between(planes: list[FloatArray], measures: Dataset) -> float:
     """Return the distance between planes, mm: as told, else the smallest one found, else the thickness."""
-    measures = first(shared, "PixelMeasuresSequence")
     told = numbers(measures, "SpacingBetweenSlices")
     thickness = numbers(measures, "SliceThickness")
     depths = np.unique(np.round([plane[:3, 3] @ planes[0][:3, 0] for plane in planes], 3))
@@ -159,15 +161,27 @@ def _pixels(annotation: Dataset, count: int) -> Iterator[NDArray[np.integer]]:
     Raises:
         MalformedDicom: when they cannot be decoded.
     """
-    with warnings.catch_warnings(), reading("PixelData"):
-        # a length that is off by the padding is worth no warning; too few frames are found by the count
-        warnings.simplefilter("ignore", UserWarning)
-        found = 0
-        for pixels in iter_pixels(annotation, raw=True):
-            found += 1
-            yield pixels
-        if found != count:
-            raise MalformedDicom(f"{found} of {count} frames are there")
+    with reading("PixelData"):
+        is_bits = (
+            integer(annotation, "BitsAllocated") == 1 and not annotation.file_meta.TransferSyntaxUID.is_encapsulated
+        )
+        frames = _bit_frames(annotation, count) if is_bits else iter_pixels(annotation, raw=True)
+    for n in range(count):
+        with reading("PixelData"), quiet_pydicom():
+            pixels = next(frames, None)
+        if pixels is None:
+            raise MalformedDicom(f"{n} of {count} frames are there")
+        yield pixels
+
+
+def _bit_frames(annotation: Dataset, count: int) -> Iterator[NDArray[np.integer]]:
+    """Give frames of single bits, the first voxel in the lowest (PS3.5 8.1.1); a frame may begin within a byte."""
+    size = annotation.Rows * annotation.Columns
+    for n in range(count):
+        first, last = n * size, (n + 1) * size
+        octets = np.frombuffer(annotation.PixelData, np.uint8)[first // 8 : -(-last // 8)]
+        bits = np.unpackbits(octets, bitorder="little")[first % 8 : first % 8 + size]
+        yield bits.reshape(annotation.Rows, annotation.Columns)
 
 
 def _masks(annotation: Dataset, frame: _Frame, pixels: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
