@@ -48,6 +48,8 @@ $(VENV)/.installed: pyproject.toml docker/install-debian.sh
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the worker into $(VENV) (some minutes the first time)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check "$(TORCH)"
+	@# the source distribution, because five real lesions lie in it, which the demonstration sends
+	@$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --no-binary pyradiomics-cuda --dest .cache pyradiomics-cuda==1.0.4
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[faiss,test]"
 	@touch $@
 

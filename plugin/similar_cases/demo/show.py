@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from similar_cases.demo.archive import Archive
 from similar_cases.demo.orthanc_process import OrthancProcess, OrthancSetup, find_executable, free_port
@@ -132,7 +133,7 @@ def _send(studies: Path, orthanc: OrthancProcess, console: Console) -> SendRepor
 
         report = send([studies], address, progress=moved)
     for failure in report.failures[:5]:
-        console.print(f"[yellow]Not taken: {failure.sop_instance_uid}: {failure.reason}", highlight=False)
+        console.print(f"Not taken: {failure.sop_instance_uid}: {failure.reason}", highlight=False, markup=False)
     return report
 
 
@@ -148,7 +149,9 @@ def _wait(archive: Archive, console: Console, *, known_to_be_sent: bool) -> None
     for state in (SeriesState.REFUSED, SeriesState.FAILED):
         for row in archive.series(state)[:8]:
             console.print(
-                f"  {state.value} {row.get('modality', '')} {row['series']}: {row.get('reason', '')}", highlight=False
+                f"  {state.value} {row.get('modality', '')} {row['series']}: {row.get('reason', '')}",
+                highlight=False,
+                markup=False,
             )
 
 
@@ -167,12 +170,13 @@ def _ask(archive: Archive) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _show(archive: Archive, asked: dict[str, Any], answer: dict[str, Any], console: Console) -> None:
-    table = Table(title=f"Similar to {_name(asked)}", title_justify="left", show_lines=True)
+    table = Table(title=Text(f"Similar to {_name(asked)}"), title_justify="left", show_lines=True)
     for heading in ("", "score", "case", "parts", "why"):
         table.add_column(heading, overflow="fold")
     for case in answer["cases"]:
         parts = "\n".join(f"{part['name']} {part['value']:.2f}" for part in case["parts"])
-        table.add_row(str(case["rank"]), f"{case['score']:.3f}", _name(case), parts, "\n".join(case["reasons"]))
+        cells = (str(case["rank"]), f"{case['score']:.3f}", _name(case), parts, "\n".join(case["reasons"]))
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
     console.print(f"{answer['candidates']} candidates. Research software: not a medical device.")
     console.print(f"Page: {archive.page(asked)}", soft_wrap=True, highlight=False)
