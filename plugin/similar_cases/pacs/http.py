@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -65,9 +66,18 @@ def http_session(access: HttpAccess) -> requests.Session:
         raise_on_status=False,
         respect_retry_after_header=False,  # an archive may ask for an hour; jobs have a patience of their own
     )
-    session.mount("http://", HTTPAdapter(max_retries=patience))
-    session.mount("https://", HTTPAdapter(max_retries=patience))
+    session.mount("http://", _OneMediaType(max_retries=patience))
+    session.mount("https://", _OneMediaType(max_retries=patience))
     return session
+
+
+class _OneMediaType(HTTPAdapter):
+    """Asks for DICOM JSON alone where dicomweb-client would take JSON too: Orthanc logs an error for each list."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        if request.headers.get("Accept") == "application/dicom+json, application/json":
+            request.headers["Accept"] = "application/dicom+json"
+        return super().send(request, *args, **options)
 
 
 @contextmanager
