@@ -112,7 +112,7 @@ def _print_answer(answer: SimilarityAnswer) -> None:
             f"the point gave a region of {volume_ml:.1f} ml round {', '.join(f'{value:.1f}' for value in centroid)} mm"
         )
     columns = ("", "score", "parts", "case", "series", "why")
-    print_table(f"{answer.candidates} candidates", columns, [_line(found) for found in answer.cases])
+    print_table(f"Best of {answer.candidates}", columns, [_line(found) for found in answer.cases])
 
 
 def _line(found: SimilarCase) -> Sequence[Any]:

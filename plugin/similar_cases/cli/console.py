@@ -101,7 +101,7 @@ def shown(cell: object) -> str:
     r"""Return a cell as text that cannot command the terminal.
 
     >>> shown("a\x1b[31m"), shown(None), shown(0.12345)
-    ('a?\\[31m', '', '0.123')
+    ('a?[31m', '', '0.123')
     """
     if cell is None:
         return ""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, func, select
 
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.volume import SeriesFacts
@@ -34,7 +34,7 @@ class Overview:
     def series_uids(self, wish: Wish) -> tuple[list[str], int]:
         """Return the Series Instance UIDs of a page, what changed last first, and how many there are in all."""
         kinds = WITH_STATE if wish.annotations else (SeriesKind.IMAGE.value,)
-        clauses = [series.c.kind.in_(kinds)]
+        clauses: list[ColumnElement[bool]] = [series.c.kind.in_(kinds)]
         if wish.state is not None:
             clauses.append(series.c.state == wish.state.value)
         if wish.study_uid:

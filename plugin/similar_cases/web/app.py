@@ -7,7 +7,6 @@ guards itself (`Services`). Nothing here computes for long but `find similar` by
 import hmac
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from flask import Flask, Response, g, request, send_from_directory
@@ -103,12 +102,7 @@ class HttpServer:
         self.host = host
         self.port = int(self._server.effective_port)
 
-    def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Answer requests until `close`; call `on_ready` before the first."""
-        on_ready()
+    def run(self) -> None:
+        """Answer requests until the process is told to end (KeyboardInterrupt or SystemExit in this thread)."""
         logger.info("listening on http://%s:%d", self.host, self.port)
         self._server.run()
-
-    def close(self) -> None:
-        """Stop listening, and let `run` return."""
-        self._server.close()
