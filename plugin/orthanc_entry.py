@@ -9,4 +9,5 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from similar_cases import bridge
 
-bridge.register(orthanc)
+#: kept until Orthanc ends: what is registered must not be let go of before
+KEPT = bridge.register(orthanc)

@@ -4,7 +4,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from similar_cases import wire
@@ -73,8 +72,8 @@ class NewOutput(OldOutput):
 
 def config_of(section: dict[str, Any] | None = None, **orthanc: Any) -> BridgeConfig:
     """A configuration from the section's keys and from Orthanc's options."""
-    whole = {wire.SECTION: section or {}, **orthanc}
-    return read_config(whole, {wire.ENV_TOKEN: TOKEN}, Path("/etc/orthanc"))
+    whole = {wire.SECTION: section or {}, "StorageDirectory": "/var/lib/orthanc/db", **orthanc}
+    return read_config(whole, {wire.ENV_TOKEN: TOKEN})
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:

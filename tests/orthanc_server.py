@@ -114,11 +114,9 @@ def orthanc_server(
         )
         with OrthancProcess(setup) as process, requests.Session() as session:
             session.trust_env = False
-            try:
-                yield OrthancServer(process, session)
-            except BaseException:
-                print(process.log_text())  # noqa: T201 - pytest shows it beside the failure
-                raise
+            yield OrthancServer(process, session)
+            if worker is None:
+                process.kill()  # nobody else to end in good order, and Orthanc takes seconds for that
 
 
 @contextmanager

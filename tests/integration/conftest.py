@@ -43,7 +43,8 @@ def plain_orthanc(start_orthanc: StartOrthanc) -> OrthancServer:
 
 
 @pytest.fixture(
-    params=[pytest.param("debian", marks=pytest.mark.orthanc), pytest.param("forky", marks=pytest.mark.forky)]
+    scope="module",
+    params=[pytest.param("debian", marks=pytest.mark.orthanc), pytest.param("forky", marks=pytest.mark.forky)],
 )
 def version(request: pytest.FixtureRequest) -> Version:
     """Both versions of Orthanc, one after the other."""

@@ -7,7 +7,6 @@ whole) and the notifier's queue, and nothing here holds a lock while it waits.
 
 import json
 import os
-from pathlib import Path
 
 from similar_cases import wire
 from similar_cases.bridge.config import ConfigRefused, read_config
@@ -17,24 +16,27 @@ from similar_cases.bridge.lifecycle import Bridge
 __all__ = ["ConfigRefused", "register"]
 
 
-def register(orthanc: Orthanc) -> None:
+def register(orthanc: Orthanc) -> Bridge | None:
     """Read the section ``SimilarCases``, and register what it asks for; called once, while Orthanc starts.
 
     Args:
         orthanc: Orthanc's own module, or one like it.
 
+    Returns:
+        What the caller keeps until Orthanc ends (see ``Bridge``); None when the section is not enabled.
+
     Raises:
         ConfigRefused: when the section is not understood. Orthanc does not start then, and its log ends with the
             reason: an administrator is there to read it, which nobody is when it runs.
     """
-    where = Path(orthanc.GetConfigurationPath() or ".")
-    folder = where if where.is_dir() else where.parent
     try:
-        config = read_config(json.loads(orthanc.GetConfiguration()), os.environ, folder.resolve())
+        config = read_config(json.loads(orthanc.GetConfiguration()), os.environ)
     except ConfigRefused as refused:
         orthanc.LogError(str(refused))
         raise
     if not config.enable:
         orthanc.LogWarning(f"{wire.SECTION}: not enabled")
-        return
-    Bridge(orthanc, config, os.environ).register()
+        return None
+    bridge = Bridge(orthanc, config, os.environ)
+    bridge.register()
+    return bridge

@@ -38,7 +38,7 @@ class BridgeConfig:
         timeout_seconds: how long one request may hold one of Orthanc's threads.
         token: shared with a worker elsewhere; None when the bridge makes one.
         orthanc_url: Orthanc's own address on the loopback interface.
-        storage_dir: Orthanc's folder, below which the worker that the bridge starts keeps its data.
+        data_dir: folder of the worker that the bridge starts; None for a worker elsewhere.
         http_threads: how many requests Orthanc serves at a time.
         authenticates: whether Orthanc asks its callers for a password.
     """
@@ -51,14 +51,9 @@ class BridgeConfig:
     timeout_seconds: float
     token: str | None
     orthanc_url: str
-    storage_dir: Path
+    data_dir: Path | None
     http_threads: int
     authenticates: bool
-
-    @property
-    def is_embedded(self) -> bool:
-        """Tell whether the bridge starts the worker itself."""
-        return self.worker_url is None
 
 
 #: every key of the section with its default; None where there is none
@@ -73,13 +68,12 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def read_config(orthanc: Mapping[str, Any], environment: Mapping[str, str], config_dir: Path) -> BridgeConfig:
+def read_config(orthanc: Mapping[str, Any], environment: Mapping[str, str]) -> BridgeConfig:
     """Read the bridge's configuration from Orthanc's whole one and from the environment.
 
     Args:
         orthanc: Orthanc's configuration, all sections.
         environment: variables; the token comes from there, because a configuration file is no place for a secret.
-        config_dir: what Orthanc takes relative paths to be relative to.
 
     Raises:
         ConfigRefused: when a key is unknown, has the wrong type, or contradicts another.
@@ -104,7 +98,7 @@ def read_config(orthanc: Mapping[str, Any], environment: Mapping[str, str], conf
         timeout_seconds=_seconds(given, "TimeoutSeconds"),
         token=token,
         orthanc_url=_own_url(orthanc),
-        storage_dir=config_dir / str(orthanc.get("StorageDirectory", "OrthancStorage")),
+        data_dir=_data_dir(orthanc, environment) if enable and worker_url is None else None,
         http_threads=int(orthanc.get("HttpThreadsCount", 50)),
         # Orthanc's own rule: where the option is not given, it follows RemoteAccessAllowed
         authenticates=bool(orthanc.get("AuthenticationEnabled", orthanc.get("RemoteAccessAllowed", False))),
@@ -177,6 +171,19 @@ def _seconds(given: Mapping[str, Any], key: str) -> float:
         f"{key} must be a number of seconds from 1 to {LONGEST_TIMEOUT_SECONDS}, not {value!r}",
     )
     return float(value)
+
+
+def _data_dir(orthanc: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
+    """Return the embedded worker's folder: what the environment says, else one below Orthanc's storage."""
+    named = environment.get(wire.ENV_DATA_DIR)
+    folder = Path(named) if named else Path(str(orthanc.get("StorageDirectory", ""))) / "similar-cases"
+    # what Orthanc takes a relative path to be relative to cannot be asked where its configuration is a folder
+    _refuse_unless(
+        folder.is_absolute(),
+        "the worker needs a folder: make Orthanc's StorageDirectory an absolute path, or name one in the variable "
+        f"{wire.ENV_DATA_DIR}",
+    )
+    return folder
 
 
 def _own_url(orthanc: Mapping[str, Any]) -> str:

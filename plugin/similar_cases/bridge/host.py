@@ -5,7 +5,7 @@ The host module is an argument everywhere, so that the same code runs inside Ort
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class RestOutput(Protocol):
@@ -38,19 +38,19 @@ class RestOutput(Protocol):
 class ChangeTypes(Protocol):
     """The numbers of the changes that the bridge listens to."""
 
-    DELETED: int
-    ORTHANC_STARTED: int
-    ORTHANC_STOPPED: int
-    STABLE_SERIES: int
+    DELETED: ClassVar[int]
+    ORTHANC_STARTED: ClassVar[int]
+    ORTHANC_STOPPED: ClassVar[int]
+    STABLE_SERIES: ClassVar[int]
 
 
 class ResourceTypes(Protocol):
     """The numbers of DICOM's levels in Orthanc."""
 
-    PATIENT: int
-    STUDY: int
-    SERIES: int
-    INSTANCE: int
+    PATIENT: ClassVar[int]
+    STUDY: ClassVar[int]
+    SERIES: ClassVar[int]
+    INSTANCE: ClassVar[int]
 
 
 OnChange = Callable[[int, int, str], None]
@@ -61,21 +61,17 @@ class Orthanc(Protocol):
     """The part of the module ``orthanc`` that the bridge uses."""
 
     @property
-    def ChangeType(self) -> ChangeTypes:
+    def ChangeType(self) -> type[ChangeTypes]:
         """The kinds of changes."""
         ...
 
     @property
-    def ResourceType(self) -> ResourceTypes:
+    def ResourceType(self) -> type[ResourceTypes]:
         """The levels."""
         ...
 
     def GetConfiguration(self) -> str:
         """Return the whole configuration as JSON."""
-        ...
-
-    def GetConfigurationPath(self) -> str:
-        """Return the path of the configuration's file or folder."""
         ...
 
     def LogInfo(self, message: str, /) -> None:

@@ -20,7 +20,10 @@ REHEARSAL_PAUSE_SECONDS = 0.5
 
 
 class Bridge:
-    """What is registered with Orthanc.
+    """What is registered with Orthanc; to be kept until Orthanc ends.
+
+    Plugin 7.1 lets go of a REST callback after it has ended the interpreter, and crashes when it was the last to hold
+    it; so the very object that is registered is kept here, and this object by the script that Orthanc loaded.
 
     Args:
         orthanc: the host module.
@@ -35,14 +38,14 @@ class Bridge:
         self._habits = Habits()
         self._link = Link(_address_elsewhere(config))
         self._notifier = Notifier(self._link, config.route_prefix + wire.ROUTE_NUDGE, orthanc.LogError)
+        self._answer = Proxy(config, self._link, self._habits, orthanc.LogError).answer
         self._supervisor: Supervisor | None = None
         self._stopping = threading.Event()
 
     def register(self) -> None:
         """Register the callbacks, and the link in the classic Orthanc Explorer."""
-        proxy = Proxy(self._config, self._link, self._habits, self._orthanc.LogError)
         self._orthanc.RegisterOnChangeCallback(self.on_change)
-        self._orthanc.RegisterRestCallback(f"{self._config.route_prefix}(/.*)?", proxy.answer)
+        self._orthanc.RegisterRestCallback(f"{self._config.route_prefix}(/.*)?", self._answer)
         self._orthanc.ExtendOrthancExplorer(explorer_script(self._config.route_prefix))
 
     def on_change(self, change: int, level: int, resource: str) -> None:
@@ -62,18 +65,19 @@ class Bridge:
     def _start(self) -> None:
         self._notifier.start()
         threading.Thread(target=self._rehearse, name="similar-cases-rehearse", daemon=True).start()
-        if self._config.is_embedded:
-            self._supervisor = Supervisor(self._plan(), self._link, self._log, self._look_now)
+        if self._config.data_dir is not None:
+            self._supervisor = Supervisor(self._plan(self._config.data_dir), self._link, self._log, self._look_now)
             self._supervisor.start()
         else:
             self._look_now()
         self._log(f"answers at {self._config.route_prefix}/")
 
     def _stop(self) -> None:
+        """End all threads: one that is left when Orthanc ends its interpreter brings Orthanc down."""
         self._stopping.set()
-        self._notifier.stop()
         if self._supervisor is not None:
-            self._supervisor.stop()
+            self._supervisor.stop()  # first: a worker that has ended keeps no request of ours waiting
+        self._notifier.stop()
 
     def _log(self, line: str) -> None:
         self._orthanc.LogWarning(f"Similar Cases: {line}")
@@ -94,9 +98,8 @@ class Bridge:
     def _authorization(self) -> str:
         return self._orthanc.GenerateRestApiAuthorizationToken()
 
-    def _plan(self) -> WorkerPlan:
+    def _plan(self, data_dir: Path) -> WorkerPlan:
         """Return how the worker is started; what an administrator has set in Orthanc's environment wins."""
-        data_dir = Path(self._environment.get(wire.ENV_DATA_DIR) or self._config.storage_dir / "similar-cases")
         environment = {
             wire.ENV_DATA_DIR: str(data_dir),
             wire.ENV_ORTHANC_URL: self._config.orthanc_url,

@@ -108,6 +108,7 @@ class OrthancProcess:
         dicom_port: of its DICOM server; the same after a restart.
         aet: its Application Entity Title.
         log_path: its log; a restart appends.
+        exit_status: how it ended the last time, negative by a signal; None before.
     """
 
     def __init__(self, setup: OrthancSetup) -> None:
@@ -117,6 +118,7 @@ class OrthancProcess:
         self.http_port = int(base.get("HttpPort") or free_port())
         self.dicom_port = int(base.get("DicomPort") or free_port())
         self.aet = str(base.get("DicomAet", "ORTHANC"))
+        self.exit_status: int | None = None
         self._base = base
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -206,6 +208,7 @@ class OrthancProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self.exit_status = process.returncode
 
     def _command(self) -> list[str]:
         orthanc = [self.setup.executable, self.setup.inside(self.setup.folder / "config")]

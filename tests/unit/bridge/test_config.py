@@ -11,9 +11,10 @@ from similar_cases.bridge.config import DEFAULTS, ConfigRefused, read_config
 
 
 def test_an_absent_section_means_an_embedded_worker():
-    config = read_config({}, {}, Path("/etc/orthanc"))
+    config = read_config({"StorageDirectory": "/var/lib/orthanc"}, {})
     assert config.enable
-    assert config.is_embedded
+    assert config.worker_url is None
+    assert config.data_dir == Path("/var/lib/orthanc/similar-cases")
     assert config.worker_command == ("similar-cases",)
     assert config.modalities == ("CT", "MR", "PT")
     assert config.route_prefix == wire.DEFAULT_PREFIX
@@ -61,14 +62,15 @@ def test_what_is_not_understood_is_refused_with_the_reason(section: dict[str, An
 
 def test_a_section_that_is_no_object_is_refused():
     with pytest.raises(ConfigRefused, match="must be an object"):
-        read_config({wire.SECTION: []}, {}, Path())
+        read_config({wire.SECTION: []}, {})
 
 
 def test_a_worker_elsewhere_needs_a_token():
     section = {"Worker": "external", "WorkerUrl": "http://worker:8043/"}
     assert config_of(section).worker_url == "http://worker:8043"
+    assert config_of(section).data_dir is None
     with pytest.raises(ConfigRefused, match=wire.ENV_TOKEN):
-        read_config({wire.SECTION: section}, {}, Path())
+        read_config({wire.SECTION: section}, {})
 
 
 def test_without_http_nobody_could_ask():
@@ -87,9 +89,12 @@ def test_orthanc_is_found_at_its_own_port():
     assert config_of({}, SslEnabled=True).orthanc_url == "https://127.0.0.1:8042"
 
 
-def test_a_relative_storage_lies_beside_the_configuration():
-    assert config_of({}, StorageDirectory="db").storage_dir == Path("/etc/orthanc/db")
-    assert config_of({}, StorageDirectory="/var/db").storage_dir == Path("/var/db")
+@pytest.mark.parametrize("options", [{}, {"StorageDirectory": "OrthancStorage"}])
+def test_a_folder_for_the_worker_that_nobody_could_find_is_refused(options: dict[str, str]):
+    with pytest.raises(ConfigRefused, match=f"StorageDirectory.*{wire.ENV_DATA_DIR}"):
+        read_config(options, {})
+    assert read_config(options, {wire.ENV_DATA_DIR: "/srv/similar"}).data_dir == Path("/srv/similar")
+    assert read_config({**options, wire.SECTION: {"Enable": False}}, {}).data_dir is None
 
 
 @pytest.mark.parametrize(

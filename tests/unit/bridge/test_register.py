@@ -23,7 +23,6 @@ class Host:
 
     def __init__(self, section: dict[str, Any], folder: Path) -> None:
         self.configuration = {wire.SECTION: section, "StorageDirectory": str(folder), "HttpPort": 1}
-        self.folder = folder
         self.on_change: OnChange | None = None
         self.routes: dict[str, OnRest] = {}
         self.scripts: list[str] = []
@@ -31,9 +30,6 @@ class Host:
 
     def GetConfiguration(self) -> str:
         return json.dumps(self.configuration)
-
-    def GetConfigurationPath(self) -> str:
-        return str(self.folder)
 
     def LogError(self, message: str) -> None:
         self.log.append(message)
