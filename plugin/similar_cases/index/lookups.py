@@ -119,10 +119,11 @@ class Lookups:
         if series_uid is not None:
             query = query.where(cases.c.series_uid == series_uid)
         with self._engine.begin() as connection:
-            found = _cases(connection, query.order_by(cases.c.uid).limit(1))
+            # sorted here: asked to sort, SQLite may walk the whole table in the order of its key
+            found = _cases(connection, query)
         if not found:
             raise NotFound(f"no indexed region has the tracking UID {tracking_uid}")
-        return found[0]
+        return min(found, key=lambda case: case.uid)
 
     def slice_vectors(self, case_uid: str) -> NDArray[np.float32] | None:
         """Return the (slices, size) unit vectors of a Case's slices; None where it has none."""

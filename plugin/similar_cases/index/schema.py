@@ -90,7 +90,6 @@ cases = Table(
     Column("body_part_examined", Text, nullable=False),
     Column("manufacturer", Text, nullable=False),
     Column("manufacturer_model_name", Text, nullable=False),
-    Index("ix_cases_level_modality", "level", "modality"),
 )
 
 #: every EmbeddingSpace that ever had vectors

@@ -87,15 +87,20 @@ class SimilarityFinder:
         ]
 
     def _page(self, asked: Case, ordered: Ordered, first_rank: int) -> tuple[SimilarCase, ...]:
-        scores = dict(ordered)
-        query_side = Described.of_case(asked, self._percentile(asked))
-        found = []
-        for rank, uid in enumerate(scores, first_rank):
-            # what was deleted since the index was read is left out, and leaves its rank empty
-            for case in self._tools.lookups.cases([uid]):
-                words = reasons(query_side, Described.of_case(case, self._percentile(case)), scores[uid])
-                found.append(SimilarCase(case=case, rank=rank, similarity=scores[uid], reasons=words))
-        return tuple(found)
+        # what was deleted since the index was read is left out, and leaves its rank empty
+        there = {case.uid: case for case in self._tools.lookups.cases([uid for uid, _ in ordered])}
+        return tuple(
+            self._answer(asked, there[uid], rank, similarity)
+            for rank, (uid, similarity) in enumerate(ordered, first_rank)
+            if uid in there
+        )
+
+    def _answer(self, asked: Case, case: Case, rank: int, similarity: Similarity) -> SimilarCase:
+        words = reasons(self._described(asked), self._described(case), similarity)
+        return SimilarCase(case=case, rank=rank, similarity=similarity, reasons=words)
+
+    def _described(self, case: Case) -> Described:
+        return Described.of_case(case, self._percentile(case))
 
     def _percentile(self, case: Case) -> Percentile:
         measured = case.description.radiomics
