@@ -49,6 +49,7 @@ def serve(
 
 def work(context: typer.Context) -> None:
     """Take one job after another until the standard input closes."""
+    from similar_cases.pipeline.worklist import STOPPED
     from similar_cases.worker.identity import worker_id
     from similar_cases.worker.loop import JobLoop
     from similar_cases.worker.stay import end_with_parent
@@ -56,10 +57,12 @@ def work(context: typer.Context) -> None:
     # Ctrl-C in a terminal reaches this process too; its end is the parent's to decide
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_to_stderr()
-    end_with_parent()
     with answering(as_json=False):
-        tools = bootstrap.build_tools(session_of(context).effective().settings)
-        JobLoop(tools, worker_id()).run(threading.Event())
+        settings = session_of(context).effective().settings
+        books = bootstrap.open_books(settings)
+        # the parent's end is no fault of the series
+        end_with_parent(lambda: books.worklist.bury([worker_id()], STOPPED, counted=False))
+        JobLoop(bootstrap.build_tools(settings, books), worker_id()).run(threading.Event())
 
 
 def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> None:
