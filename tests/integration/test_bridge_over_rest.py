@@ -1,0 +1,130 @@
+"""The same bridge outside of Orthanc, over the REST API of a running one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from orthanc_over_rest import ChangeType, OrthancException, OrthancOverRest
+from orthanc_over_rest.__main__ import read_configuration
+from orthanc_over_rest.rest_api import RestApi
+from similar_cases import bridge, wire
+from tests.bridge_doubles import wait_until
+from tests.integration.samples import tiny_instances
+from tests.orthanc_server import CONFIG_DIR, ROOT, OrthancServer
+
+pytestmark = pytest.mark.orthanc
+FAKE = Path(__file__).parents[1] / "fake_worker.py"
+
+
+@pytest.fixture
+def outside(plain_orthanc: OrthancServer, tmp_path: Path) -> Iterator[OrthancOverRest]:
+    """The bridge before a plain Orthanc, with the stand-in for the worker."""
+    configuration = {
+        "HttpPort": plain_orthanc.process.http_port,
+        "StorageDirectory": str(tmp_path),
+        wire.SECTION: {"WorkerCommand": [sys.executable, str(FAKE)], "TimeoutSeconds": 2},
+    }
+    orthanc = OrthancOverRest(plain_orthanc.url, configuration, session=plain_orthanc.rest, poll_seconds=0.2)
+    bridge.register(orthanc)
+    with orthanc:
+        wait_until(lambda: ask(orthanc, "/health").status_code == 200, 15)
+        yield orthanc
+
+
+def ask(outside: OrthancOverRest, route: str, method: str = "GET", **options: Any) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.request(method, f"{outside.routes_url}{wire.DEFAULT_PREFIX}{route}", timeout=10, **options)
+
+
+def nudges(outside: OrthancOverRest) -> set[tuple[str, str, str]]:
+    return {(one["kind"], one["level"], one["orthancId"]) for one in ask(outside, "/seen").json()["nudges"]}
+
+
+def test_it_forwards(outside: OrthancOverRest) -> None:
+    told = ask(outside, "/echo/a%20b", "POST", data=b"abc").json()
+    assert (told["method"], told["length"], told["target"]) == ("POST", 3, "/similar-cases/echo/a%20b")
+    meant = {"PatientName": "Müller^Jörg 李", "p": "50%", "q": "a+b=c&d"}
+    assert ask(outside, "/echo", params=meant).json()["query"] == {name: [value] for name, value in meant.items()}
+    assert ask(outside, "/status/404").json()["status"] == 404
+    assert ask(outside, "/status/204").status_code == 204
+    assert ask(outside, "/status/405").headers["Allow"] == "GET, PUT"
+    assert len(ask(outside, "/bytes/50000000").content) == 50_000_000
+    assert ask(outside, "/sleep/3").status_code == 504
+
+
+def test_it_nudges(outside: OrthancOverRest, plain_orthanc: OrthancServer) -> None:
+    plain_orthanc.upload_all(tiny_instances(2))
+    series, study = plain_orthanc.get("/series")[0], plain_orthanc.get("/studies")[0]
+    wait_until(lambda: ("stable", "series", series) in nudges(outside), 10)
+    plain_orthanc.delete(f"/studies/{study}")
+    wait_until(lambda: {("deleted", "series", series), ("deleted", "study", study)} <= nudges(outside), 5)
+
+
+def test_changes_before_its_start_are_not_told(plain_orthanc: OrthancServer) -> None:
+    plain_orthanc.upload_all(tiny_instances(1))
+    told: list[int] = []
+    with OrthancOverRest(plain_orthanc.url, {}, session=plain_orthanc.rest, poll_seconds=0.1) as orthanc:
+        orthanc.RegisterOnChangeCallback(lambda kind, level, resource: told.append(kind))
+        time.sleep(0.5)
+        assert ChangeType.NEW_INSTANCE not in told
+        plain_orthanc.upload_all(tiny_instances(1))
+        wait_until(lambda: ChangeType.NEW_INSTANCE in told, 5)
+    assert told[-1] == ChangeType.ORTHANC_STOPPED
+
+
+def test_rest_calls_are_named_as_in_the_sdk(plain_orthanc: OrthancServer) -> None:
+    orthanc = RestApi(plain_orthanc.url, plain_orthanc.rest)
+    orthanc.RestApiPost("/instances", tiny_instances(1)[0])
+    assert b"Version" in orthanc.RestApiGet("/system")
+    series = plain_orthanc.get("/series")[0]
+    orthanc.RestApiPut(f"/series/{series}/metadata/1234", b"x")
+    assert orthanc.RestApiGetAfterPlugins(f"/series/{series}/metadata/1234") == b"x"
+    orthanc.RestApiDelete(f"/series/{series}")
+    with pytest.raises(OrthancException, match="status 404"):
+        orthanc.RestApiGet(f"/series/{series}")
+
+
+def test_an_orthanc_that_went_away_is_asked_again(plain_orthanc: OrthancServer) -> None:
+    told: list[str] = []
+    with OrthancOverRest(plain_orthanc.url, {}, session=plain_orthanc.rest, poll_seconds=0.1) as orthanc:
+        orthanc.RegisterOnChangeCallback(lambda kind, level, resource: told.append(resource))
+        time.sleep(0.5)
+        plain_orthanc.process.restart()
+        plain_orthanc.upload_all(tiny_instances(1))
+        wait_until(lambda: plain_orthanc.get("/series")[0] in told, 10)
+
+
+def test_as_a_command_it_ends_with_its_worker(plain_orthanc: OrthancServer, tmp_path: Path) -> None:
+    config = tmp_path / "section.json"
+    config.write_text(f'{{"SimilarCases": {{"WorkerCommand": ["{sys.executable}", "{FAKE}"]}}}}')
+    command = [sys.executable, "-m", "orthanc_over_rest", "--orthanc", plain_orthanc.url, "--config", str(config)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugin")}
+    with (tmp_path / "log").open("w+") as log:
+        running = subprocess.Popen([*command, "--storage", str(tmp_path)], env=environment, stderr=log)
+        wait_until(lambda: "the worker answers" in (tmp_path / "log").read_text(), 20)
+        worker = psutil.Process(running.pid).children()[0]
+        running.send_signal(signal.SIGINT)
+        assert running.wait(15) == 0
+    assert not worker.is_running()
+
+
+def test_the_folder_of_configurations_is_read() -> None:
+    configuration = read_configuration(CONFIG_DIR, "http://127.0.0.1:1234", Path("/tmp"))
+    assert configuration["HttpPort"] == 1234
+    assert wire.SECTION in configuration
+
+
+def test_what_the_bridge_asks_of_its_host_is_there() -> None:
+    asked = {name for name in vars(bridge.host.Orthanc) if name[0].isupper()}
+    assert asked
+    assert all(hasattr(OrthancOverRest, name) for name in asked)
