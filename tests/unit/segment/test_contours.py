@@ -90,7 +90,7 @@ def test_any_polygon_is_filled_as_the_even_odd_rule_says(vertices):
 
 def test_contours_on_every_slice_are_the_voxels_inside():
     grid = upright()
-    drawn = draw_contours(on_slices(grid, {k: 10.0 for k in range(4, 12)}), grid)
+    drawn = draw_contours(on_slices(grid, dict.fromkeys(range(4, 12), 10.0)), grid)
     mask = whole(drawn, grid)
     assert np.flatnonzero(mask.any(axis=(1, 2))).tolist() == list(range(4, 12))
     assert mask[4].sum() == pytest.approx(np.pi * 100, rel=0.03)
@@ -133,7 +133,7 @@ def test_a_contour_that_is_there_twice_counts_once():
 def test_contours_in_oblique_planes_give_the_same_body(degrees):
     grid = upright((60, 60, 60), (1.5, 1.0, 1.0), (0.0, 0.0, 0.0))
     drawn_on = turned(grid, degrees)
-    contours = on_slices(drawn_on, {k: 10.0 for k in range(20, 33)})
+    contours = on_slices(drawn_on, dict.fromkeys(range(20, 33), 10.0))
     drawn = draw_contours(contours, VolumeGeometry(grid.affine - _shift(grid, drawn_on), grid.shape, "1.2.3"))
     volume = drawn.prompt.mask.sum() * drawn.prompt.geometry.voxel_volume_mm3
     assert volume == pytest.approx(np.pi * 100 * 13 * 1.5, rel=0.05)

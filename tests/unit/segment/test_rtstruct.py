@@ -54,7 +54,12 @@ def test_organs_are_kept_and_said_to_be_anatomy(volume):
         name: (kind, contours_of(volume))
         for name, kind in (("Lung_L", "ORGAN"), ("BODY", "EXTERNAL"), ("GTV_Mass", "ORGAN"), ("x", "GTV"))
     }
-    assert [is_anatomy(p.finding) for p in read_prompts(rtstruct(volume, structures), volume)] == [True, True, False, False]
+    assert [is_anatomy(p.finding) for p in read_prompts(rtstruct(volume, structures), volume)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_code_of_the_object_wins_over_the_name(volume):
@@ -174,12 +179,15 @@ def test_letters_for_numbers_are_refused_without_being_quoted(volume):
     assert "Smith" not in str(refused.value)
 
 
-def test_bounds_hold(volume, monkeypatch):
+@pytest.mark.parametrize(
+    ("bound", "value", "said"),
+    [("MAX_STRUCTURES", 0, "items"), ("MAX_CONTOURS", 2, "items"), ("MAX_POINTS", 11, "points")],
+)
+def test_bounds_hold(volume, monkeypatch, bound, value, said):
     dataset = rtstruct(volume, {"GTV": ("GTV", contours_of(volume))})
-    for bound, value, said in (("MAX_STRUCTURES", 0, "items"), ("MAX_CONTOURS", 2, "items"), ("MAX_POINTS", 11, "points")):
-        with monkeypatch.context() as patched, pytest.raises(MalformedDicom, match=said):
-            patched.setattr(module, bound, value)
-            read_prompts(dataset, volume)
+    monkeypatch.setattr(module, bound, value)
+    with pytest.raises(MalformedDicom, match=said):
+        read_prompts(dataset, volume)
 
 
 def test_empty_sequences_give_nothing(volume):

@@ -16,7 +16,9 @@ _POLAR, _ROUND = 24, 48
 _STEP, _SMOOTHING = 2 / 3, 0.8
 _MOST_STEPS = 60
 #: how far beyond a ray's end the crest of its edge is sought, in voxels of the working grid
-_CREST = 2.0
+_CREST = 3.0
+#: edges weaker by no more than this are as strong
+_AS_CLEAR = -0.1
 #: of the ellipsoid that fills a box: what a region holds at least, and how far it may go beyond
 _LEAST_OF_BOX, _MOST_OF_BOX = 0.7, 1.2
 
@@ -33,9 +35,11 @@ class RayRecipe:
     fine_grid_mm: float = 1.0
     #: a region of a smaller mean radius than this is taken from the fine grid, mm
     refine_below_mm: float = 12.0
+    #: … and one smaller than this where its edges are about as strong there, mm
+    fine_if_clear_mm: float = 20.0
     #: share of the contrast that counts there: a small lesion is fainter
     fine_contrast: float = 0.4
-    #: … and so is one whose edges are stronger there by so much
+    #: … and any whose edges are stronger there by so much
     prefer_small: float = 0.15
     #: change that is noise, in medians of the change of the window
     noise_floor: float = 1.0
@@ -145,7 +149,7 @@ def grow_by_rays(
         finer = _finer(image, centre, seeds, recipe, contrast * recipe.fine_contrast)
         if finer is not None:
             small = _radii(finer, centre, recipe, sphere)
-            if small[1] > quality + recipe.prefer_small or float(radii @ sphere.solid_angle) < recipe.refine_below_mm:
+            if _is_small(float(radii @ sphere.solid_angle), small[1] - quality, recipe):
                 radii, quality = small
         if seeds.box is not None:
             radii = _fitted_to_box(radii, centre, seeds, sphere)
@@ -169,6 +173,13 @@ def _contrast(
         return image, 1.0
     tenth, median, ninetieth = np.percentile(foreground, [10, 50, 90])
     return image, max(float(ninetieth - tenth), recipe.least_contrast * abs(float(median)), 1e-6)
+
+
+def _is_small(mean_mm: float, clearer: float, recipe: RayRecipe) -> bool:
+    """Tell whether the fine grid serves better, by the mean radius on the coarse one and how much clearer edges are."""
+    if mean_mm < recipe.refine_below_mm:
+        return True
+    return clearer > (_AS_CLEAR if mean_mm < recipe.fine_if_clear_mm else recipe.prefer_small)
 
 
 def _finer(
