@@ -3,7 +3,8 @@
 import copy
 from collections.abc import Iterable, Iterator
 
-from pydicom import Dataset
+from pydicom import Dataset, FileMetaDataset
+from pydicom.dataset import validate_file_meta
 
 from similar_cases.domain.errors import StoreFailed
 
@@ -12,7 +13,9 @@ _BATCH_BYTES = 32 * 1024**2
 
 
 def storable(instance: Dataset) -> Dataset:
-    """Return `instance` such that it is written with a preamble (PS3.10 7.1); the elements are shared.
+    """Return `instance` such that it is written as a whole file: preamble, all that PS3.10 7.1 asks for, elements.
+
+    The elements are shared. An archive keeps the file as it comes: what is missing is missing for all who retrieve it.
 
     Raises:
         StoreFailed: when it lacks file meta information.
@@ -22,6 +25,17 @@ def storable(instance: Dataset) -> Dataset:
         raise StoreFailed("an instance without file meta information: give it file_meta.TransferSyntaxUID")
     whole = copy.copy(instance)
     whole.preamble = b"\0" * 128
+    whole.file_meta = _whole_meta(instance, meta)
+    return whole
+
+
+def _whole_meta(instance: Dataset, meta: Dataset) -> FileMetaDataset:
+    whole = FileMetaDataset()
+    whole.update(meta)
+    whole.MediaStorageSOPClassUID = instance.SOPClassUID
+    whole.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
+    whole.FileMetaInformationGroupLength = 0  # counted by the writer, where it is there at all
+    validate_file_meta(whole, enforce_standard=True)
     return whole
 
 
