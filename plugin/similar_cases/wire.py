@@ -15,7 +15,8 @@ DEFAULT_PREFIX = "/similar-cases"
 
 #: header in which the bridge shows the token that it shares with the worker
 TOKEN_HEADER = "X-Similar-Cases-Token"
-#: header in which the bridge tells who asks, as Orthanc authenticated them
+#: header in which the bridge tells who asks, as Orthanc authenticated them, percent-encoded; absent where Orthanc asks
+#: for no password
 USER_HEADER = "X-Similar-Cases-User"
 #: path that a reverse proxy in front of Orthanc takes away; X-Forwarded-Host and -Proto tell the rest of the address
 FORWARDED_PREFIX_HEADER = "X-Forwarded-Prefix"
@@ -45,10 +46,21 @@ ROUTE_SERIES_HURRY = "/series/{series}/hurry"
 ROUTE_SERIES_SIMILAR = "/studies/{study}/series/{series}/similar"
 ROUTE_SIMILAR = "/similar"
 ROUTE_METRICS = "/metrics"
+# What the page looks at
+ROUTE_VOLUME = "/studies/{study}/series/{series}/volumes/{volume}"
+ROUTE_SLICES = "/studies/{study}/series/{series}/volumes/{volume}/slices"
+ROUTE_REGION_ONE = "/studies/{study}/series/{series}/regions/{region}"
+ROUTE_REGION = "/region"
+ROUTE_CASE = "/cases/{case}"
+ROUTE_CASE_PICTURE = "/cases/{case}/picture"
+ROUTE_FEEDBACK = "/feedback"
 
 #: media types that the similar routes answer in
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
+#: voxels: 16-bit signed integers, little-endian
+VOXELS = "application/octet-stream"
+CSV = "text/csv"
 
 #: the private creator of the attributes of ours in dicom+json (PS3.5 section 7.8.1)
 PRIVATE_CREATOR = "SIMILAR CASES 1.0"
@@ -61,7 +73,7 @@ class Nudge:
     Attributes:
         kind: ``stable`` or ``deleted``.
         level: ``patient``, ``study``, ``series`` or ``instance``.
-        orthanc_id: Orthanc's own identifier of the resource.
+        orthanc_id: Orthanc's own identifier of the resource; empty: look at all that changed since the last time.
 
     >>> Nudge.from_json(Nudge("stable", "series", "abc").to_json()).level
     'series'

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -291,6 +292,21 @@ class TestTroubles:
 def test_the_explorer_shows_the_script(shared: OrthancServer) -> None:
     script = shared.rest.get(f"{shared.url}/plugins/explorer.js", timeout=5).text
     assert '"../" + "similar-cases" + "/?"' in script
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: apt-get install chromium")
+@pytest.mark.parametrize("level", ["series", "study"])
+def test_the_explorer_offers_the_link_in_a_browser(shared: OrthancServer, level: str, tmp_path: Path) -> None:
+    shared.upload_all(tiny_instances(1))
+    series = shared.get("/series?expand")[-1]
+    study = shared.get(f"/studies/{series['ParentStudy']}")
+    query = f"StudyInstanceUIDs={study['MainDicomTags']['StudyInstanceUID']}"
+    if level == "series":
+        query += f"&amp;SeriesInstanceUID={series['MainDicomTags']['SeriesInstanceUID']}"
+    page = f"{shared.url}/app/explorer.html#{level}?uuid={(series if level == 'series' else study)['ID']}"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--virtual-time-budget=8000"]
+    done = subprocess.run(["chromium", *flags, "--dump-dom", page], capture_output=True, text=True, timeout=120)
+    assert f'id="similar-cases-{level}" href="../similar-cases/?{query}"' in done.stdout
 
 
 def test_in_a_slow_reader_the_rest_of_the_bridge_lives_on(
