@@ -92,6 +92,10 @@ class Outages:
         self._check()
         return self._pacs.retrieve_series(series)
 
+    def retrieve_instance(self, study_uid: str, sop_instance_uid: str) -> Dataset:
+        self._check()
+        return self._pacs.retrieve_instance(study_uid, sop_instance_uid)
+
     def store_instances(self, instances: Sequence[Dataset]) -> None:
         self._check()
         self.stored += [str(instance.SOPInstanceUID) for instance in instances]

@@ -66,7 +66,10 @@ def work(context: typer.Context) -> None:
 
 
 def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> None:
+    from similar_cases.index.feedback import FeedbackBook
     from similar_cases.pipeline.find_similar import SimilarityFinder
+    from similar_cases.pipeline.pictures import Pictures
+    from similar_cases.pipeline.shelf import Shelf
     from similar_cases.web.app import HttpServer, create_app
     from similar_cases.worker.reconcile import ReconcileRules
     from similar_cases.worker.stay import end_with_parent
@@ -83,12 +86,16 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
         job_time_limit_seconds=settings.worker.job_time_limit_seconds,
     )
     supervisor = Supervisor(children, books.worklist)
+    shelf = Shelf(tools)
     services = Services(
-        find_similar=SimilarityFinder(tools).find,
+        find_similar=SimilarityFinder(tools, shelf).find,
         worklist=books.worklist,
         lookups=books.lookups,
         overview=books.overview,
         nudge=reconciler.nudge,
+        shelf=shelf,
+        pictures=Pictures(tools),
+        feedback=FeedbackBook(books.worklist.catalogue.engine),
     )
     app = create_app(services, _web_options(settings))
     server = HttpServer(app, settings.web.host, settings.web.port, settings.web.threads)

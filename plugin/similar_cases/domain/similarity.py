@@ -87,3 +87,5 @@ class SimilarityAnswer:
     remaining: int
     #: the Region that the prompts gave, as (volume ml, centroid LPS mm), None for other queries
     segmented: tuple[float, tuple[float, float, float]] | None = None
+    #: the Case asked about, with its description; for prompts, as it was segmented and described there and then
+    asked: Case | None = None

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Table, delete, insert, or_, select, update
 
 from similar_cases.domain.case import Case, SeriesState
 from similar_cases.domain.description import EmbeddingSpace
@@ -156,6 +156,9 @@ class Catalogue:
         for some in _chunks(sorted(series_uids)):
             _drop_cases(connection, some, generation)
             connection.execute(delete(links).where(links.c.annotation_series_uid.in_(some)))
+            told = schema.feedback.c
+            about = or_(told.asked_series_uid.in_(some), told.case_series_uid.in_(some))
+            connection.execute(delete(schema.feedback).where(about))
             connection.execute(delete(schema.series).where(schema.series.c.series_uid.in_(some)))
 
     def _next_generation(self, connection: Connection) -> int:

@@ -59,3 +59,10 @@ class Overview:
         with self._engine.begin() as connection:
             rows = connection.execute(query.where(series.c.series_uid.in_(list(series_uids)))).all()
         return {row.series_uid: row.series_orthanc_id for row in rows if row.series_orthanc_id}
+
+    def indexed_since(self, moment: float) -> tuple[int, float]:
+        """Return how many Series were indexed since a `moment` (seconds since 1970, UTC), and their seconds of work."""
+        query = select(series.c.timings).where(series.c.indexed_at >= moment, series.c.kind == SeriesKind.IMAGE.value)
+        with self._engine.begin() as connection:
+            timings = connection.execute(query).scalars().all()
+        return len(timings), float(sum(sum(one.values()) for one in timings))

@@ -163,3 +163,24 @@ results = Table(
     Column("sop_instance_uid", String(64), nullable=False, index=True),
     Column("series_uid", String(64), nullable=False, index=True),
 )
+
+#: what people said of answers: one word of one user on one answer to one question
+feedback = Table(
+    "feedback",
+    metadata,
+    #: what was asked about, derived from the series, the region or the prompts
+    Column("asked_uid", String(64), primary_key=True),
+    Column("case_uid", String(64), primary_key=True),
+    Column("user", String(128), primary_key=True),
+    Column("asked_study_uid", String(64), nullable=False),
+    Column("asked_series_uid", String(64), nullable=False, index=True),
+    Column("asked_tracking_uid", String(64), nullable=False),
+    #: points and box, LPS mm, as they were sent
+    Column("asked_prompts", JSON, nullable=False),
+    Column("case_series_uid", String(64), nullable=False, index=True),
+    Column("case_tracking_uid", String(64), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("rank", Integer),
+    Column("score", Float),
+    Column("told_at", Float, nullable=False),
+)

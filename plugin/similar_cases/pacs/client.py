@@ -48,6 +48,15 @@ class PacsClient(Protocol):
         """
         ...
 
+    def retrieve_instance(self, study_uid: str, sop_instance_uid: str) -> Dataset:
+        """Retrieve one Instance of a Study, of whichever Series.
+
+        Raises:
+            NotFound: when the Study has no such Instance.
+            MalformedDicom: when it cannot be parsed within the bounds.
+        """
+        ...
+
     def store_instances(self, instances: Sequence[Dataset]) -> None:
         """Store `instances` and read them back; storing the same bytes under the same UID again is no error.
 

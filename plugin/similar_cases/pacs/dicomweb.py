@@ -93,6 +93,25 @@ class DicomWebClient:
             came[uid] = self._second_asking(series, uid)
         return [came[uid] for uid in wanted]
 
+    def retrieve_instance(self, study_uid: str, sop_instance_uid: str) -> Dataset:
+        """Retrieve one Instance of a Study; QIDO-RS tells its Series.
+
+        Raises:
+            NotFound: when the Study has no such Instance.
+            IncompleteTransfer: when it is listed, and does not come.
+            MalformedDicom: when it cannot be parsed within the bounds.
+        """
+        wanted = {"SOPInstanceUID": sop_instance_uid}
+        try:
+            with translated(self._url):
+                found = self._client.search_for_instances(study_uid, search_filters=wanted, limit=1)
+        except NotFound:
+            found = []
+        if not found:
+            raise NotFound(f"the archive has no instance {sop_instance_uid} in study {study_uid}")
+        series = SeriesRef(study_uid, str(_value(found[0], "0020000E")))
+        return self._second_asking(series, sop_instance_uid)
+
     def store_instances(self, instances: Sequence[Dataset]) -> None:
         """Store `instances` in small batches and read each back."""
         for batch in batches_of(instances):

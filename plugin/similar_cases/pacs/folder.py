@@ -76,6 +76,18 @@ class FolderPacs:
         self._bounds.check_series_bytes(sum(entry.stamp[0] for entry in found.values()))
         return [self._read(Path(path)) for path in sorted(found, key=lambda path: found[path].sop_instance_uid)]
 
+    def retrieve_instance(self, study_uid: str, sop_instance_uid: str) -> Dataset:
+        """Read one Instance of a Study.
+
+        Raises:
+            NotFound: when the folder has none.
+            MalformedDicom: when it cannot be parsed within the bounds.
+        """
+        for path, entry in self._instances().items():
+            if entry.sop_instance_uid == sop_instance_uid and entry.series and entry.series.study_uid == study_uid:
+                return self._read(Path(path))
+        raise NotFound(f"the folder has no instance {sop_instance_uid} in study {study_uid}")
+
     def store_instances(self, instances: Sequence[Dataset]) -> None:
         """Write `instances` below study and series; one that is there stays as it is, and is compared."""
         there = {entry.sop_instance_uid: Path(path) for path, entry in self._instances().items()}

@@ -1,24 +1,21 @@
 """What a query asks about: a Case of the catalogue, or a Region that is segmented there and then."""
 
-from similar_cases.domain.case import Case, SeriesState, derived_uid
+from similar_cases.domain.case import Case, SeriesState
 from similar_cases.domain.errors import InvalidRequest, NotAVolume, NotFound, NotReady
-from similar_cases.domain.prompts import PromptSet
 from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.similarity import SimilarityQuery
-from similar_cases.domain.volume import Volume
 from similar_cases.index.rows import SeriesRow
 from similar_cases.pipeline.ingest import describe_region
+from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.tools import Tools
-from similar_cases.pipeline.volume_cache import VolumeCache
-from similar_cases.volume.build import build_volumes
 
 
 class AskedFor:
-    """Turns queries into Cases; keeps the volumes of the last Series, so that a second click is quick."""
+    """Turns queries into Cases; the `shelf` keeps the volumes of the last Series, so that a second click is quick."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, shelf: Shelf) -> None:
         self._tools = tools
-        self._volumes = VolumeCache(tools.rules.cached_volumes)
+        self._shelf = shelf
 
     def case_of(self, query: SimilarityQuery) -> Case:
         """Return the Case that `query` asks about.
@@ -41,7 +38,7 @@ class AskedFor:
         return self._known_volume(query.series, query.volume_number)
 
     def _known_volume(self, series: SeriesRef, volume_number: int) -> Case:
-        row = self._row_of(series)
+        row = self._shelf.row_of(series)
         cases = [case for case in self._tools.lookups.cases_of(series.series_uid) if case.region is None]
         if not cases:
             raise _not_there(row)
@@ -54,7 +51,7 @@ class AskedFor:
     def _known_region(self, query: SimilarityQuery) -> Case:
         if query.series is None:
             return self._tools.lookups.region_case(query.tracking_uid)
-        row = self._row_of(query.series)
+        row = self._shelf.row_of(query.series)
         try:
             return self._tools.lookups.region_case(query.tracking_uid, query.series.series_uid)
         except NotFound:
@@ -66,35 +63,8 @@ class AskedFor:
         """Segment and describe there and then; nothing is stored."""
         if query.series is None:
             raise InvalidRequest("prompts need the series that they lie in")
-        volume = self._volume(query.series, query.volume_number)
-        # the same prompts are the same region, in whatever process
-        uid = derived_uid("asked", query.series.series_uid, volume.number, query.prompts)
-        region = self._tools.segmenter.segment(volume, PromptSet(prompts=query.prompts, tracking_uid=uid))
+        volume, region = self._shelf.region_at(query.series, query.volume_number, query.prompts)
         return Case.of_region(volume, region, describe_region(volume, region, self._tools), ("", ""))
-
-    def _volume(self, series: SeriesRef, volume_number: int) -> Volume:
-        volumes = self._volumes.get((series.series_uid, self._state_of(series)), lambda: self._fetch(series))
-        found = next((volume for volume in volumes if volume.number == volume_number), None)
-        if found is None:
-            raise NotFound(f"series {series.series_uid} has no volume {volume_number}; there are {len(volumes)}")
-        return found
-
-    def _fetch(self, series: SeriesRef) -> list[Volume]:
-        return build_volumes(self._tools.pacs.retrieve_series(series))
-
-    def _state_of(self, series: SeriesRef) -> str:
-        """Return what changes with the Series' Instances; from the catalogue, which is quick, where it knows."""
-        try:
-            row = self._row_of(series)
-        except NotFound:
-            return str(self._tools.pacs.search_instances(series))
-        return f"{row.content_key} {row.instance_count}"
-
-    def _row_of(self, series: SeriesRef) -> SeriesRow:
-        row = self._tools.lookups.series_row(series.series_uid)
-        if row.series != series:
-            raise NotFound(f"series {series.series_uid} is not in study {series.study_uid}")
-        return row
 
 
 def _not_there(row: SeriesRow) -> NotFound | NotReady | NotAVolume:

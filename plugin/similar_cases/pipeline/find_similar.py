@@ -6,6 +6,7 @@ from similar_cases.domain.case import Case
 from similar_cases.domain.similarity import Candidate, SimilarCase, Similarity, SimilarityAnswer, SimilarityQuery
 from similar_cases.pipeline.asked import AskedFor
 from similar_cases.pipeline.populations import Populations
+from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.tools import Tools
 from similar_cases.rank.explain import Described, Percentile, reasons
 from similar_cases.rank.filters import conditions_of
@@ -22,10 +23,10 @@ def find_similar(query: SimilarityQuery, tools: Tools) -> SimilarityAnswer:
 class SimilarityFinder:
     """Answers queries; keeps volumes and populations in memory for the next one. May be shared by threads."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, shelf: Shelf | None = None) -> None:
         self._tools = tools
         self._rule = RankingRule().weighted(tools.rules.weights)
-        self._asked_for = AskedFor(tools)
+        self._asked_for = AskedFor(tools, shelf or Shelf(tools))
         self._populations = Populations(tools.worklist.catalogue.engine)
 
     def find(self, query: SimilarityQuery) -> SimilarityAnswer:
@@ -51,7 +52,13 @@ class SimilarityFinder:
             candidates=total,
             remaining=max(0, len(ordered) - end),
             segmented=(asked.region.volume_ml, asked.region.centroid_lps) if query.prompts and asked.region else None,
+            asked=asked,
         )
+
+    def warm(self) -> int:
+        """Read the vectors of the model in use, so that the first question need not wait, and return their number."""
+        embedder = self._tools.embedder
+        return sum(self._tools.indexes.warm(space) for space in (embedder.region_space, embedder.series_space))
 
     def _pool(self, asked: Case, query: SimilarityQuery, rule: RankingRule) -> tuple[list[Candidate], int]:
         """Return the nearest that pass the filters, and how many pass them in all."""

@@ -40,13 +40,13 @@ class Rules:
         weights: (name of a part, weight) pairs that replace the ranking's own.
         max_regions: more than so many Regions in one Series are left out, with a note.
         max_limit: largest page of similar cases.
-        cached_volumes: how many Series stay in memory for the next click.
+        cached_volumes: how many Series stay in memory for the next picture and the next click.
     """
 
     weights: tuple[tuple[str, float], ...] = ()
     max_regions: int = 200
     max_limit: int = 100
-    cached_volumes: int = 2
+    cached_volumes: int = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

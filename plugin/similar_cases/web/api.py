@@ -1,10 +1,10 @@
 """The routes of `wire`: each reads the request, calls one act, and answers."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Request, Response, request
-from werkzeug.exceptions import UnsupportedMediaType
+from flask import Blueprint, Response, request
 
 from similar_cases import wire
 from similar_cases.domain.case import SeriesState
@@ -14,6 +14,7 @@ from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
 from similar_cases.index.overview import Wish
 from similar_cases.web import ask, plain_json, respond
 from similar_cases.web.dicom_json import dicom_json_item
+from similar_cases.web.look import Look, Route
 from similar_cases.web.measures import Measures
 from similar_cases.web.services import Services, WebOptions
 
@@ -24,7 +25,7 @@ def routes(services: Services, options: WebOptions, measures: Measures) -> Bluep
     """Return every route but the page's."""
     api = Blueprint("api", __name__)
     handlers = Handlers(services, options, measures)
-    for path, handler, method in (
+    table: tuple[Route, ...] = (
         (wire.ROUTE_HEALTH, handlers.health, "GET"),
         (wire.ROUTE_NUDGE, handlers.nudge, "POST"),
         (wire.ROUTE_STATUS, handlers.status, "GET"),
@@ -35,9 +36,11 @@ def routes(services: Services, options: WebOptions, measures: Measures) -> Bluep
         (wire.ROUTE_SERIES_HURRY, handlers.hurry, "POST"),
         (wire.ROUTE_SERIES_SIMILAR, handlers.series_similar, "GET"),
         (wire.ROUTE_SIMILAR, handlers.similar, "POST"),
-    ):
+        *Look(services).routes(),
+    )
+    for path, handler, method in table:
         rule = path.replace("{", "<").replace("}", ">")
-        api.add_url_rule(rule, endpoint=path, view_func=handler, methods=[method])
+        api.add_url_rule(rule, endpoint=f"{method} {path}", view_func=handler, methods=[method])
     return api
 
 
@@ -67,6 +70,8 @@ class Handlers:
         """Tell how many series are in which state, how many cases are findable, and what is being worked on."""
         stats = self.services.lookups.stats()
         waiting, working = stats.states[SeriesState.WAITING], self.services.worklist.working()
+        indexed, seconds = self.services.overview.indexed_since(time.time() - 3600)
+        segmenter = self.services.shelf.segmenter
         body = {
             "version": self.options.version,
             "states": {state.value: count for state, count in stats.states.items()},
@@ -77,6 +82,7 @@ class Handlers:
                 {
                     "id": held.space.id,
                     "model": held.space.model,
+                    "version": held.space.version,
                     "level": held.space.level.value,
                     "vectors": held.vectors,
                 }
@@ -86,6 +92,8 @@ class Handlers:
                 "waiting": waiting,
                 "working": [{"series": job.series_uid, "since": job.claimed_at} for job in working],
             },
+            "segmenter": {"name": segmenter.name, "version": segmenter.version},
+            "last_hour": {"series": indexed, "seconds": seconds},
             "links": self._links(),
         }
         return respond.json_response(body)
@@ -118,13 +126,13 @@ class Handlers:
 
     def retry(self, series: str) -> Response:
         """Do everything for a series anew, before all others."""
-        _require_json(request)
+        respond.require_json(request)
         self.services.worklist.retry(require_uid(series))
         return respond.json_response({}, 202)
 
     def hurry(self, series: str) -> Response:
         """Put the job of a series before all others."""
-        _require_json(request)
+        respond.require_json(request)
         if not self.services.worklist.hurry(require_uid(series)):
             raise NotFound(f"series {series} has no job that waits")
         return respond.json_response({}, 202)
@@ -138,7 +146,7 @@ class Handlers:
     def similar(self) -> Response:
         """Find the cases similar to a series, to a region, or to what points and a box show."""
         media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
-        _require_json(request)
+        respond.require_json(request)
         query, wanted = ask.query_of_body(request.get_data(), request.args, self.options.max_limit)
         return self._answered(query, wanted, media_type)
 
@@ -187,9 +195,3 @@ def _state(text: str) -> SeriesState | None:
         return SeriesState(text)
     except ValueError:
         raise InvalidRequest(f"state is one of {', '.join(SeriesState)}, got {text[:40]!r}") from None
-
-
-def _require_json(asked: Request) -> None:
-    """Refuse other media types: a browser cannot send JSON from another site without being allowed to (CORS)."""
-    if asked.mimetype != wire.JSON:
-        raise UnsupportedMediaType(f"the body must be {wire.JSON}")

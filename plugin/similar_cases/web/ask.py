@@ -7,7 +7,7 @@ a hyphen, which no keyword has.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -193,6 +193,9 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
 class PointBody(Body):
     """A point in LPS mm, inside the region or, with `positive` false, outside."""
 
@@ -279,11 +282,30 @@ def query_of_body(body: bytes, parameters: Mapping[str, Any], max_limit: int) ->
     for name in parameters:
         if name != "accept":
             raise InvalidRequest(f"unknown parameter {name[:80]!r}; this route takes a JSON body, and accept")
+    asked = read_body(SimilarBody, body)
+    return asked.query(max_limit), wanted_fields(list(asked.includefield))
+
+
+def read_body(kind: type[AnyBody], body: bytes) -> AnyBody:
+    """Read a JSON body.
+
+    Raises:
+        InvalidRequest: with the place and the reason, for anything that cannot be understood.
+    """
     try:
-        asked = SimilarBody.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         raise InvalidRequest(in_words(error)) from None
-    return asked.query(max_limit), wanted_fields(list(asked.includefield))
+
+
+def decimal_of(name: str, parameters: "MultiDict[str, str]", default: float) -> float:
+    """Return a parameter that is a number from 0.
+
+    Raises:
+        InvalidRequest: when it is none.
+    """
+    text = parameters.get(name)
+    return default if text is None else _decimal(name, text)
 
 
 def in_words(error: ValidationError) -> str:

@@ -20,6 +20,8 @@ def answer_json(answer: SimilarityAnswer) -> dict[str, Any]:
     if answer.segmented is not None:
         volume_ml, centroid_lps = answer.segmented
         body["segmented"] = {"volume_ml": volume_ml, "centroid_lps": list(centroid_lps)}
+    if answer.asked is not None and (radiomics := radiomics_json(answer.asked)):
+        body["asked"] = {"radiomics": radiomics}
     return body
 
 
@@ -49,6 +51,17 @@ def case_json(case: Case) -> dict[str, Any]:
         "region": region_json(case.region) if case.region else None,
     }
     return _known(body)
+
+
+def described_case_json(case: Case) -> dict[str, Any]:
+    """Return a case with its radiomics."""
+    return _known({**case_json(case), "radiomics": radiomics_json(case)})
+
+
+def radiomics_json(case: Case) -> dict[str, float] | None:
+    """Return the features by name; None for a case without, absent where one could not be computed."""
+    measured = case.description.radiomics
+    return dict(measured.values) if measured else None
 
 
 def region_json(region: RegionSummary) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import re
 import traceback
 from collections.abc import Mapping
 
-from flask import Response
+from flask import Request, Response
 from werkzeug.datastructures import Headers, MIMEAccept
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 from werkzeug.http import parse_accept_header
 
 from similar_cases import wire
@@ -91,6 +91,12 @@ def json_response(body: object, status: int = 200, media_type: str = wire.JSON) 
     """Return `body` as JSON that no cache keeps: it may hold patients' data."""
     text = json.dumps(body, ensure_ascii=False, allow_nan=False)
     return Response(text, status, {"Cache-Control": "no-store"}, content_type=media_type)
+
+
+def require_json(asked: Request) -> None:
+    """Refuse other media types: a browser cannot send JSON from another site without being allowed to (CORS)."""
+    if asked.mimetype != wire.JSON:
+        raise UnsupportedMediaType(f"the body must be {wire.JSON}")
 
 
 def no_content() -> Response:

@@ -1,14 +1,22 @@
 """What the HTTP side needs of the rest, handed in by whoever puts the worker together."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from similar_cases import wire
 from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
+from similar_cases.index.feedback import FeedbackBook
 from similar_cases.index.lookups import Lookups
 from similar_cases.index.overview import Overview
 from similar_cases.jobs.places import places
 from similar_cases.pipeline.worklist import Worklist
+
+if TYPE_CHECKING:  # what reads pixels is heavy, and `serve --help` need not wait for it
+    from similar_cases.pipeline.pictures import Pictures
+    from similar_cases.pipeline.shelf import Shelf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,9 @@ class Services:
     Attributes:
         find_similar: answers a query.
         nudge: takes the bridge's word that something changed; returns at once.
+        shelf: volumes and regions that people look at.
+        pictures: the slices that show cases.
+        feedback: what people said of answers.
     """
 
     find_similar: Callable[[SimilarityQuery], SimilarityAnswer]
@@ -48,6 +59,9 @@ class Services:
     lookups: Lookups
     overview: Overview
     nudge: Callable[[wire.Nudge], None]
+    shelf: Shelf
+    pictures: Pictures
+    feedback: FeedbackBook
 
     def places(self, series_uids: Collection[str]) -> Mapping[str, int]:
         """Return how many jobs wait before those of `series_uids`."""

@@ -4,13 +4,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from tests.small_archive import SmallArchive, contours_of, images_of, phantom
 from werkzeug.test import TestResponse
 
 from similar_cases import wire
+from similar_cases.cli.foreground import Selection, ingest_now
+from similar_cases.demo.phantoms import LesionKind
 from similar_cases.domain.case import Case, RegionSummary, SeriesState, derived_uid
 from similar_cases.domain.coding import LESION, CodedConcept
 from similar_cases.domain.description import (
@@ -22,14 +26,19 @@ from similar_cases.domain.description import (
     RadiomicsVector,
 )
 from similar_cases.domain.references import FrameRef, SeriesRef
+from similar_cases.domain.region import AlgorithmIdentity
 from similar_cases.domain.similarity import ScorePart, SimilarCase, Similarity, SimilarityAnswer, SimilarityQuery
 from similar_cases.domain.volume import SeriesFacts
 from similar_cases.index.catalogue import Catalogue
 from similar_cases.index.database import open_engine, sqlite_url
+from similar_cases.index.feedback import FeedbackBook
 from similar_cases.index.lookups import Lookups
 from similar_cases.index.overview import Overview
 from similar_cases.index.rows import IndexedSeries, SeriesKind, SeriesSighting
 from similar_cases.jobs.queue import JobQueue
+from similar_cases.pipeline.find_similar import SimilarityFinder
+from similar_cases.pipeline.pictures import Pictures
+from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.worklist import Worklist
 from similar_cases.web.app import create_app
 from similar_cases.web.services import Services, WebOptions
@@ -201,6 +210,10 @@ def http(tmp_path, filled_catalogue) -> Iterator[Http]:
         lookups=Lookups(engine),
         overview=Overview(engine),
         nudge=asked.nudges.append,
+        # what looks at voxels is tested over a real archive, in test_look.py
+        shelf=SimpleNamespace(segmenter=AlgorithmIdentity("grower", "1")),
+        pictures=None,
+        feedback=FeedbackBook(engine),
     )
     options = WebOptions(token=TOKEN, pacs_url="http://127.0.0.1:8042", version="0.1.0", max_body_bytes=64 * 1024)
     yield Http(create_app(services, options).test_client(), asked, services)
@@ -214,3 +227,43 @@ def with_answer(http) -> Callable[..., Http]:
         return http
 
     return changed
+
+
+KINDS = (LesionKind.SOLID, LesionKind.SOLID, LesionKind.NECROTIC, LesionKind.CALCIFIED)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Four patients with a contoured lesion each, of whom the first two are alike; a fifth that is one slice."""
+    held = SmallArchive(tmp_path_factory.mktemp("archive"))
+    patients = [phantom(f"P{number}", kind, seed=number) for number, kind in enumerate(KINDS)]
+    refs = []
+    for one in patients:
+        refs.append(held.put(images_of(one)))
+        held.put([contours_of(one)])
+    flat = held.put(images_of(phantom("P9"))[:1])
+    rows = ingest_now(Selection(), held.tools, held.reconciliation, held.feed)
+    engine = held.tools.worklist.catalogue.engine
+    shelf = Shelf(held.tools)
+    services = Services(
+        find_similar=SimilarityFinder(held.tools, shelf).find,
+        worklist=held.tools.worklist,
+        lookups=held.tools.lookups,
+        overview=Overview(engine),
+        nudge=lambda nudge: None,
+        shelf=shelf,
+        pictures=Pictures(held.tools),
+        feedback=FeedbackBook(engine),
+    )
+    client = create_app(services, WebOptions(token=TOKEN)).test_client()
+    yield SimpleNamespace(held=held, rows=rows, refs=refs, flat=flat, patients=patients, client=client)
+    engine.dispose()
+
+
+@pytest.fixture
+def ask(archive):
+    def asked(path: str, method: str = "GET", **options: object):
+        headers = {wire.TOKEN_HEADER: TOKEN, **options.pop("headers", {})}
+        return archive.client.open(ROOT + path, method=method, headers=headers, buffered=True, **options)
+
+    return asked

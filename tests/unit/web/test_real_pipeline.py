@@ -1,57 +1,14 @@
 """The whole way over HTTP: real volumes, regions, SEG, SR, catalogue and ranking on a folder of phantoms."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 from pydicom import Dataset
-from tests.small_archive import SmallArchive, contours_of, images_of, phantom
-from tests.unit.web.conftest import ROOT, TOKEN
 
 from similar_cases import wire
 from similar_cases.cli.foreground import Selection, ingest_now
-from similar_cases.demo.phantoms import LesionKind
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.errors import NotFound
-from similar_cases.index.overview import Overview
-from similar_cases.pipeline.find_similar import SimilarityFinder
-from similar_cases.web.app import create_app
-from similar_cases.web.services import Services, WebOptions
-
-KINDS = (LesionKind.SOLID, LesionKind.SOLID, LesionKind.NECROTIC, LesionKind.CALCIFIED)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """Four patients with a contoured lesion each, of whom the first two are alike; a fifth that is one slice."""
-    held = SmallArchive(tmp_path_factory.mktemp("archive"))
-    patients = [phantom(f"P{number}", kind, seed=number) for number, kind in enumerate(KINDS)]
-    refs = []
-    for one in patients:
-        refs.append(held.put(images_of(one)))
-        held.put([contours_of(one)])
-    flat = held.put(images_of(phantom("P9"))[:1])
-    rows = ingest_now(Selection(), held.tools, held.reconciliation, held.feed)
-    engine = held.tools.worklist.catalogue.engine
-    services = Services(
-        find_similar=SimilarityFinder(held.tools).find,
-        worklist=held.tools.worklist,
-        lookups=held.tools.lookups,
-        overview=Overview(engine),
-        nudge=lambda nudge: None,
-    )
-    client = create_app(services, WebOptions(token=TOKEN)).test_client()
-    yield SimpleNamespace(held=held, rows=rows, refs=refs, flat=flat, client=client)
-    engine.dispose()
-
-
-@pytest.fixture
-def ask(archive):
-    def asked(path: str, method: str = "GET", **options: object):
-        headers = {wire.TOKEN_HEADER: TOKEN, **options.pop("headers", {})}
-        return archive.client.open(ROOT + path, method=method, headers=headers, buffered=True, **options)
-
-    return asked
 
 
 def similar(ref) -> str:

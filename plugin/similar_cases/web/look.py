@@ -1,0 +1,180 @@
+"""The routes of what the page looks at: volumes, regions, key pictures, and what people say of the answers."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+from urllib.parse import unquote
+
+from flask import Response, request
+
+from similar_cases import wire
+from similar_cases.domain.errors import InvalidRequest, TooLarge
+from similar_cases.domain.references import SeriesRef, require_uid
+from similar_cases.domain.volume import Volume
+from similar_cases.index.feedback import Feedback
+from similar_cases.pipeline.volume_cache import LastUsed
+from similar_cases.web import ask, plain_json, respond, voxels
+from similar_cases.web.said import FeedbackBody, RegionBody, feedback_of
+from similar_cases.web.services import Services
+
+#: an answer of voxels is at most so long: older Orthancs hold it in memory as a whole
+MAX_CHUNK_BYTES = 16 * 2**20
+_SCALES = 8
+#: path, handler, method
+Route = tuple[str, Callable[..., Response], str]
+#: the largest square of a key picture that is cut out, mm
+_MAX_SIDE_MM = 2000.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One method a route."""
+
+    services: Services
+    _scales: LastUsed[voxels.Scale] = field(default_factory=lambda: LastUsed(_SCALES))
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return (path, handler, method) of every route."""
+        return (
+            (wire.ROUTE_VOLUME, self.volume, "GET"),
+            (wire.ROUTE_SLICES, self.slices, "GET"),
+            (wire.ROUTE_REGION_ONE, self.region_known, "GET"),
+            (wire.ROUTE_REGION, self.region_at, "POST"),
+            (wire.ROUTE_CASE, self.case, "GET"),
+            (wire.ROUTE_CASE_PICTURE, self.picture, "GET"),
+            (wire.ROUTE_FEEDBACK, self.feedback, "GET"),
+            (wire.ROUTE_FEEDBACK, self.tell, "POST"),
+        )
+
+    def volume(self, study: str, series: str, volume: str) -> Response:
+        """Tell where the voxels of a volume lie, and how they are scaled."""
+        ref, number = SeriesRef(study, series), _number("volume", volume)
+        state = self.services.shelf.state_of(ref)
+
+        def body() -> dict[str, Any]:
+            found = self.services.shelf.volume(ref, number)
+            told = voxels.volume_json(found, self.services.shelf.volumes(ref), self._scale(found, state))
+            return {**told, "slices_per_request": _slices_per_request(found)}
+
+        return _cached("volume", series, volume, state, make=lambda: respond.json_response(body()))
+
+    def slices(self, study: str, series: str, volume: str) -> Response:
+        """Return some slices of a volume as 16-bit integers, slice by slice, row by row."""
+        ask.refuse_repeats(request.args, ("first", "last"))
+        ref, number = SeriesRef(study, series), _number("volume", volume)
+        first, last = (_number(name, request.args.get(name, "")) for name in ("first", "last"))
+        state = self.services.shelf.state_of(ref)
+
+        def make() -> Response:
+            found = self.services.shelf.volume(ref, number)
+            if not first <= last < found.geometry.shape[0]:
+                raise InvalidRequest(f"slices {first} to {last} of 0 to {found.geometry.shape[0] - 1}")
+            if last - first >= _slices_per_request(found):
+                raise TooLarge(f"{last - first + 1} slices at once; at most {_slices_per_request(found)}")
+            stored = self._scale(found, state).stored(found.array[first : last + 1])
+            return Response(stored.tobytes(), content_type=wire.VOXELS)
+
+        return _cached("slices", series, volume, state, first, last, make=make)
+
+    def region_known(self, study: str, series: str, region: str) -> Response:
+        """Return the mask of a region of the catalogue."""
+        ref = SeriesRef(study, series)
+        volume, found = self.services.shelf.region_known(ref, require_uid(region))
+        return respond.json_response({"volume_number": volume.number, **voxels.region_mask_json(found)})
+
+    def region_at(self) -> Response:
+        """Segment what points and a box show, there and then."""
+        respond.require_json(request)
+        asked = ask.read_body(RegionBody, request.get_data())
+        volume, found = self.services.shelf.region_at(asked.ref, asked.volume_number, asked.prompts())
+        return respond.json_response({"volume_number": volume.number, **voxels.region_mask_json(found)})
+
+    def case(self, case: str) -> Response:
+        """Return all that is known of a case, its radiomics included."""
+        found = self.services.lookups.case(require_uid(case))
+        return respond.json_response(plain_json.described_case_json(found))
+
+    def picture(self, case: str) -> Response:
+        """Return the slice that shows a case, whole or the square round its region, with the region on it."""
+        ask.refuse_repeats(request.args, ("side-mm",))
+        side = ask.decimal_of("side-mm", request.args, 0.0)
+        if side > _MAX_SIDE_MM:
+            raise InvalidRequest(f"side-mm is at most {_MAX_SIDE_MM:g}")
+        found = self.services.lookups.case(require_uid(case))
+
+        def body() -> dict[str, Any]:
+            made = self.services.pictures.of(case)
+            grid = made.plane.geometry
+            middle = found.region.centroid_lps if found.region else grid.index_to_lps([(n - 1) / 2 for n in grid.shape])
+            return voxels.plane_json(made.plane, made.mask, side, middle)
+
+        state = self.services.pictures.state_of(found)
+        return _cached("picture", case, state, side, make=lambda: respond.json_response(body()))
+
+    def feedback(self) -> Response:
+        """Return what people said of answers, as JSON or CSV."""
+        ask.refuse_repeats(request.args, ("series", "accept"))
+        offered = (wire.JSON, wire.CSV)
+        media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"), offered)
+        series = request.args.get("series", "")
+        said = self.services.feedback.all(require_uid(series) if series else "")
+        if media_type == wire.JSON:
+            return respond.json_response({"feedback": [asdict(one) for one in said]})
+        return Response(_as_csv(said), content_type=f"{wire.CSV}; charset=utf-8", headers=_DOWNLOAD)
+
+    def tell(self) -> Response:
+        """Keep a word on one answer, or take it back."""
+        respond.require_json(request)
+        body = ask.read_body(FeedbackBody, request.get_data())
+        answered = self.services.lookups.case(body.case)
+        said = feedback_of(body, answered, unquote(request.headers.get(wire.USER_HEADER, ""))[:128])
+        if body.verdict is None:
+            self.services.feedback.take_back(said)
+        else:
+            self.services.feedback.tell(said)
+        return respond.json_response({"asked_uid": said.asked_uid, "verdict": body.verdict})
+
+    def _scale(self, volume: Volume, state: str) -> voxels.Scale:
+        key = (volume.series.series_uid, str(volume.number), state)
+        return self._scales.get(key, lambda: voxels.scale_of(volume))
+
+
+_DOWNLOAD = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="feedback.csv"'}
+
+
+def _slices_per_request(volume: Volume) -> int:
+    _, rows, columns = volume.geometry.shape
+    return max(1, MAX_CHUNK_BYTES // (2 * rows * columns))
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidRequest(f"{name} is a whole number from 0, got {text[:40]!r}")
+    return int(text)
+
+
+def _cached(*identity: object, make: Callable[[], Response]) -> Response:
+    """Return the answer, or 304 to a browser that has it: what it is made of never changes under its identity."""
+    tag = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
+    response = Response(status=304) if tag in request.if_none_match else make()
+    response.set_etag(tag)
+    # the browser keeps it for this user, and asks each time whether the archive still has it
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _as_csv(said: list[Feedback]) -> str:
+    text = io.StringIO()
+    names = [one.name for one in fields(Feedback)]
+    writer = csv.DictWriter(text, names, lineterminator="\r\n")
+    writer.writeheader()
+    for one in said:
+        row = asdict(one)
+        # a spreadsheet must not take a user's name for a formula
+        row["user"] = "'" + row["user"] if row["user"][:1] in ("=", "+", "-", "@", "\t", "\r") else row["user"]
+        row["asked_prompts"] = row["asked_prompts"] or ""
+        writer.writerow(row)
+    return text.getvalue()

@@ -1,0 +1,73 @@
+"""Bodies of the page's acts: a region that is shown by points and a box, and a word on an answer."""
+
+from pydantic import Field
+
+from similar_cases.domain.case import Case, derived_uid
+from similar_cases.domain.prompts import Prompt
+from similar_cases.domain.references import SeriesRef
+from similar_cases.index.feedback import Feedback, Verdict
+from similar_cases.web.ask import Body, BoxBody, PointBody, Uid
+
+
+class RegionBody(Body):
+    """Body of ``POST /region``: points and a box in a volume."""
+
+    study: Uid
+    series: Uid
+    volume_number: int = Field(default=0, ge=0, le=100_000)
+    points: tuple[PointBody, ...] = Field(default=(), max_length=256, strict=False)
+    box: BoxBody | None = None
+
+    @property
+    def ref(self) -> SeriesRef:
+        """The Series."""
+        return SeriesRef(self.study, self.series)
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Return the hints in the domain's words."""
+        box = (self.box.prompt(),) if self.box else ()
+        return (*(point.prompt() for point in self.points), *box)
+
+
+class AskedBody(RegionBody):
+    """What was asked about: a region by its Tracking UID, or by points and a box, or else a whole volume."""
+
+    tracking_uid: Uid | None = None
+
+    @property
+    def uid(self) -> str:
+        """The same for the same question."""
+        shown = self.prompts()
+        if self.tracking_uid and not shown:
+            return self.tracking_uid
+        return derived_uid("asked", self.series, self.volume_number, shown)
+
+
+class FeedbackBody(Body):
+    """Body of ``POST /feedback``; without a verdict the user's earlier word is taken back."""
+
+    asked: AskedBody
+    case: Uid
+    verdict: Verdict | None = Field(default=None, strict=False)
+    rank: int | None = Field(default=None, ge=1, le=1_000_000)
+    score: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+
+
+def feedback_of(body: FeedbackBody, answered: Case, user: str) -> Feedback:
+    """Return what is kept of a word."""
+    asked = body.asked
+    shown = asked.model_dump(mode="json", include={"points", "box"}, exclude_none=True)
+    return Feedback(
+        asked_uid=asked.uid,
+        case_uid=body.case,
+        user=user,
+        asked_study_uid=asked.study,
+        asked_series_uid=asked.series,
+        asked_tracking_uid=asked.tracking_uid or "",
+        asked_prompts=shown if asked.prompts() else {},
+        case_series_uid=answered.series.series_uid,
+        case_tracking_uid=answered.region.tracking_uid if answered.region else "",
+        verdict=body.verdict or Verdict.ALIKE,
+        rank=body.rank,
+        score=body.score,
+    )
