@@ -158,6 +158,8 @@ def log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
+    # it tells, with a traceback, of each decoder that fails before the one that works; what fails for good is raised
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     logging.getLogger("similar_cases").setLevel(logging.INFO)
     warnings.simplefilter("ignore")
 
