@@ -6,12 +6,13 @@
 #   make test             all checks and tests
 #   make check            formatting, lint, types, import rules, architecture and unit tests: no Orthanc, no network
 #   make bench            the benchmarks of tests/benchmark, as JSON
+#   make images           builds both Dockerfiles without a daemon and asks each image for its health (root)
 #   make clean            removes what the others made
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test check bench clean setup
+.PHONY: run test check bench images clean setup
 
 PYTHON ?= python3
 # plain pip finds a CPU build where the machine offers one; set TORCH="torch" for whatever your index has
@@ -40,6 +41,10 @@ check: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m tests.benchmark
+
+images:
+	@docker/install-debian.sh images
+	@docker/check-images.sh
 
 setup: $(VENV)/.installed
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that one way of running Similar Cases needs. Asks nothing; does nothing where all is there.
-# Usage: install-debian.sh orthanc|worker|test …
+# Usage: install-debian.sh orthanc|worker|test|images …
 set -euo pipefail
 
 packages_for() {
@@ -11,7 +11,9 @@ packages_for() {
         worker) echo python3 python3-venv python3-dev gcc g++ libgomp1 ca-certificates ;;
         # dciodvfy judges our SEG and SR; debootstrap brings the second Orthanc; storescu is a scanner of another make
         test) echo dicom3tools dcmtk debootstrap ;;
-        *) echo "install-debian.sh: what is '$1'? Known: orthanc worker test" >&2; return 2 ;;
+        # builds our Dockerfiles without a daemon
+        images) echo buildah debootstrap ;;
+        *) echo "install-debian.sh: what is '$1'? Known: orthanc worker test images" >&2; return 2 ;;
     esac
 }
 
