@@ -29,7 +29,10 @@ window.config = {
       routes: {
         0: {
           layoutInstance: {
-            props: { rightPanels: { $push: [SIMILAR_CASES.panel] } },
+            props: {
+              rightPanels: { $push: [SIMILAR_CASES.panel] },
+              rightPanelInitialExpandedWidth: { $set: 380 },
+            },
           },
         },
       },
@@ -37,7 +40,10 @@ window.config = {
       toolbarSections: { primary: { $push: [SIMILAR_CASES.button.id] } },
     },
   },
-  customizationService: {},
+  customizationService: {
+    // the tour of a first visit darkens the picture that the reader came for
+    'ohif.tours': { $set: [] },
+  },
   // measurements are kept without asking first; a SEG opens when it is chosen
   measurementTrackingMode: 'simplified',
   disableConfirmationPrompts: true,

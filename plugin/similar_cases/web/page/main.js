@@ -1,6 +1,7 @@
 // Reads what the address asks for, in the words of other viewers: ?StudyInstanceUIDs=…&SeriesInstanceUIDs=…
 
 import { showArchive } from "./archive.js";
+import { showEmbedded } from "./embedded.js";
 import { showSeries } from "./series.js";
 
 const UID = /^[0-9.]{1,64}$/;
@@ -20,5 +21,6 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 
-if (study && series) showSeries(main, study, series);
+if (parameters.get("embedded") === "1") showEmbedded(main, study, series);
+else if (study && series) showSeries(main, study, series);
 else showArchive(main, study);

@@ -31,6 +31,8 @@ export const WORDS = {
   patient: "Patient",
   regions: "Regions",
   wholeSeries: "Whole series",
+  measurement: "Measurement",
+  openBeside: "Open beside",
   noRegions: "No regions: nothing in the archive marks one in this series.",
   similar: "Similar cases",
   noSimilar: "No similar case in the archive. By default the same patient's are left out.",
