@@ -87,8 +87,9 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
     )
     supervisor = Supervisor(children, books.worklist)
     shelf = Shelf(tools)
+    finder = SimilarityFinder(tools, shelf)
     services = Services(
-        find_similar=SimilarityFinder(tools, shelf).find,
+        find_similar=finder.find,
         worklist=books.worklist,
         lookups=books.lookups,
         overview=books.overview,
@@ -104,6 +105,8 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reconciler.start()
     supervisor.start()
+    # the first question need not wait until a large archive's vectors are read
+    threading.Thread(target=finder.warm, name="warm", daemon=True).start()
     try:
         server.run()
     finally:

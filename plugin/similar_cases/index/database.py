@@ -56,8 +56,10 @@ def sqlite_url(data_dir: Path) -> str:
 
 
 def reading(engine: Engine) -> Engine:
-    """Return the same engine, whose transactions take no write lock."""
-    return engine.execution_options(**_READING)
+    """Return the same engine, whose transactions take no write lock, and see the moment at which they began."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(**_READING)
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

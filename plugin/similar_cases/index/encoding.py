@@ -39,14 +39,14 @@ def folded_name(name: str) -> str:
 
 
 def storable(value: Any) -> Any:
-    r"""Return a header's value as every database can hold it: no NUL, no half surrogate, no number over 64 bits.
+    r"""Return a header's value as every database can hold it: no NUL, no half surrogate, no NaN, 64 bits.
 
-    >>> storable("a\x00b"), storable("\udce9"), storable(10**30)
-    ('ab', '?', None)
+    >>> storable("a\x00b"), storable("\udce9"), storable(10**30), storable(float("nan"))
+    ('ab', '?', None, None)
     """
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, int) and abs(value) >= 2**63:
+    if isinstance(value, int | float) and not abs(value) < 2**63:
         return None
     return value
 

@@ -22,6 +22,8 @@ CURSOR = "orthanc-changes"
 AT_A_TIME = 100
 #: Series that came and of which no end was told, at the most; a comparison finds the others
 MAX_UNSETTLED = 10_000
+#: of those, asked for one by one at the most, each time the feed is read
+SETTLED_AT_A_TIME = 20
 _RECHECKS = 3
 _RECHECK_SECONDS = 0.1
 
@@ -70,13 +72,17 @@ class ReconcileRules:
 class Reconciliation:
     """The acts, without threads or waiting."""
 
-    def __init__(self, feed: Feed, worklist: Worklist, modalities: Iterable[str]) -> None:
+    def __init__(
+        self, feed: Feed, worklist: Worklist, modalities: Iterable[str], *, settle_seconds: float = 120.0
+    ) -> None:
+        """Follow `feed`; a Series that came is asked for itself when nothing was told of it for `settle_seconds`."""
         self._feed = feed
         self._worklist = worklist
         self._modalities = frozenset(modalities)
         self._presence = Presence(worklist.catalogue.engine)
         # Orthanc keeps in memory who is to become stable ("unstable resources"): where it dies, nobody tells
-        self._unsettled: dict[str, None] = {}
+        self._unsettled: dict[str, float] = {}
+        self._settle_seconds = settle_seconds
 
     def follow(self, *, compare: bool = False) -> int:
         """Take in what the feed tells behind the cursor, which is kept with it, and return how many Series that were.
@@ -161,7 +167,7 @@ class Reconciliation:
         stable: dict[str, None] = {}
         for change in changes:
             if change.kind == "NewSeries" and len(self._unsettled) < MAX_UNSETTLED:
-                self._unsettled[change.orthanc_id] = None
+                self._unsettled[change.orthanc_id] = time.monotonic()
             elif change.kind == "StableSeries":
                 stable[change.orthanc_id] = None
                 self._unsettled.pop(change.orthanc_id, None)
@@ -169,14 +175,17 @@ class Reconciliation:
         return [self.sighting_of(one) for one in found if one]
 
     def _settle(self) -> int:
-        """Take in Series that are stable though the feed never said so."""
+        """Take in Series that are stable though the feed never said so, a few at a time."""
+        now = time.monotonic()
+        overdue = (one for one, since in self._unsettled.items() if now - since >= self._settle_seconds)
         sightings = []
-        for orthanc_id in list(self._unsettled):
+        for orthanc_id in list(islice(overdue, SETTLED_AT_A_TIME)):
             one = self._feed.series(orthanc_id)
-            if one is None or one.is_stable:
-                del self._unsettled[orthanc_id]
+            del self._unsettled[orthanc_id]
             if one is not None and one.is_stable:
                 sightings.append(self.sighting_of(one))
+            elif one is not None:
+                self._unsettled[orthanc_id] = now
         if sightings:
             self._worklist.take_in(sightings)
         return len(sightings)

@@ -111,7 +111,7 @@ def test_a_commit_that_fails_half_way_leaves_what_was_there(shelf):
     shelf.commit(ref, sample(ref, "a"))
     before = shelf.lookups.stats()
     twice = sample(ref, "b")
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         shelf.commit(ref, twice, twice, key="k2")
     assert shelf.lookups.stats() == before
     assert shelf.lookups.series_row(ref.series_uid).content_key == "k"
@@ -280,6 +280,8 @@ def test_addresses_that_cannot_hold_a_catalogue_are_refused(url):
 
 def test_what_was_committed_outlives_a_loss_of_power(shelf, tmp_path):
     """The journal is a WAL, and each commit is synchronised with the disk."""
+    if shelf.engine.dialect.name != "sqlite":
+        pytest.skip("about SQLite")
     with reading(shelf.engine).begin() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2

@@ -151,6 +151,7 @@ def test_what_a_listing_missed_is_asked_for_before_it_is_forgotten(archive, monk
 
 
 def test_orthanc_that_died_before_it_called_a_series_stable(archive):
+    archive.reconciliation = Reconciliation(archive.feed, archive.tools.worklist, ("CT",), settle_seconds=0.0)
     archive.reconciliation.follow()
     series = archive.put(images_of(phantom("1")))
     archive.feed.unstable.add(orthanc_id(archive, series))
