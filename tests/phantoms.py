@@ -131,7 +131,7 @@ def _header(name: str, sop_class: str, number: int) -> Dataset:
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.StudyInstanceUID = derived_uid("phantom", name, "study")
-    dataset.SeriesInstanceUID = derived_uid("phantom", name, "series")
+    dataset.SeriesInstanceUID = series_uid(name)
     dataset.FrameOfReferenceUID = derived_uid("phantom", name, "frame of reference")
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientName = f"Phantom^{name}"
@@ -159,6 +159,11 @@ def _set_pixels(dataset: Dataset, values: np.ndarray) -> None:
     if dataset.Modality == "CT":
         dataset.RescaleType = "HU"
     dataset.PixelData = stored.tobytes()
+
+
+def series_uid(name: str) -> str:
+    """Return the Series Instance UID of the phantom of that name."""
+    return derived_uid("phantom", name, "series")
 
 
 def to_bytes(dataset: Dataset) -> bytes:
