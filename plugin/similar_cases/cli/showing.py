@@ -1,5 +1,6 @@
 """``demo``: the product at work on an Orthanc of its own; `make run` calls it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,8 @@ def demo(
     with answering(as_json=as_json):
         sdist = next(iter(sorted((checkout / ".cache").glob("pyradiomics_cuda-*.tar.gz"))), None)
         options = DemoOptions(checkout=checkout.resolve(), data=data, once=once, sdist=sdist)
-        cases = run_demo(options, Console(stderr=as_json))
+        # a pipe has no width: the table is laid out for one that a log can hold
+        width = None if sys.stdout.isatty() else 140
+        cases = run_demo(options, Console(stderr=as_json, width=width))
         if as_json:
             print_json({"cases": cases})
