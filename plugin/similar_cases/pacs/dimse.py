@@ -2,6 +2,7 @@
 
 import socket
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,8 @@ def _send_at_once(event: Event) -> None:
     transport = event.assoc.dul.socket
     if transport and transport.socket:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # pynetdicom leaves the socket open where the peer died
+        weakref.finalize(event.assoc, transport.socket.close)
 
 
 def _named(address: DimseAddress) -> str:
