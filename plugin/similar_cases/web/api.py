@@ -180,7 +180,8 @@ class Handlers:
     def _links(self) -> dict[str, str]:
         """Return where the page finds the archive, relative to itself."""
         up = "../" * self.options.prefix.strip("/").count("/") + "../"
-        return {"dicomweb": up + self.options.dicomweb_path.strip("/"), "explorer": f"{up}app/explorer.html"}
+        explorer = f"{up}app/explorer.html"
+        return {"orthanc": up, "dicomweb": up + self.options.dicomweb_path.strip("/"), "explorer": explorer}
 
     def _retrieve_root(self) -> str:
         """Return the address of DICOMweb as the caller sees it."""

@@ -71,9 +71,13 @@ def geometry_json(geometry: VolumeGeometry) -> dict[str, Any]:
     return {
         "shape": list(geometry.shape),
         "spacing_mm": list(geometry.spacing_mm),
-        "affine": [[float(value) for value in row] for row in geometry.affine],
+        "affine": _affine_json(geometry),
         "frame_of_reference": geometry.frame_of_reference_uid,
     }
+
+
+def _affine_json(geometry: VolumeGeometry) -> list[list[float]]:
+    return [[float(value) for value in row] for row in geometry.affine]
 
 
 def volume_json(volume: Volume, volumes: list[Volume], scale: Scale) -> dict[str, Any]:
@@ -133,6 +137,7 @@ def plane_json(plane: Volume, mask: NDArray[np.bool_] | None, side_mm: float, mi
         "columns": values.shape[1],
         "spacing_mm": list(plane.geometry.spacing_mm[1:]),
         "origin_index": [part[0].start, part[1].start],
+        "affine": _affine_json(plane.geometry.crop((0, part[0].start, part[1].start), (1, *values.shape))),
         "unit": plane.unit.value,
         "slope": scale.slope,
         "intercept": scale.intercept,

@@ -65,13 +65,13 @@ def test_status_counts_series_cases_and_the_queue(http):
     assert body["states"] == {"waiting": 1, "working": 0, "indexed": 3, "refused": 1, "failed": 1}
     assert body["cases"] == {"region": 3, "series": 0}
     assert body["queue"] == {"waiting": 1, "working": []}
-    assert body["links"] == {"dicomweb": "../dicom-web", "explorer": "../app/explorer.html"}
+    assert body["links"] == {"orthanc": "../", "dicomweb": "../dicom-web", "explorer": "../app/explorer.html"}
 
 
 def test_links_climb_out_of_a_deep_prefix(http):
     app = create_app(http.services, WebOptions(token=TOKEN, prefix="/a/b", dicomweb_path="/dw/"))
     body = app.test_client().get("/a/b/status", headers={wire.TOKEN_HEADER: TOKEN}).get_json()
-    assert body["links"] == {"dicomweb": "../../dw", "explorer": "../../app/explorer.html"}
+    assert body["links"] == {"orthanc": "../../", "dicomweb": "../../dw", "explorer": "../../app/explorer.html"}
 
 
 def test_series_are_listed_with_state_reason_and_what_headers_say(http):

@@ -1,8 +1,10 @@
 // Without a series in the address: the archive's series by state, counts that move, and what to choose from.
 
-import { listSeries, repeat, status } from "./client.js";
-import { element, show } from "./dom.js";
-import { LINKED, STATES, WORDS, attempts, date, ofMany, placeInQueue, seconds } from "./strings.js";
+import { hurry, listSeries, repeat, retry, status } from "./client.js";
+import { announce, element, facts, show } from "./dom.js";
+import {
+  LINKED, STATES, WORDS, attempts, casesOf, date, doneOf, lastHour, ofMany, placeInQueue, seconds, troubleOf, workedFor,
+} from "./strings.js";
 
 const PAGE = 50;
 const PAUSE = 2000;
@@ -13,25 +15,27 @@ export function showArchive(main, study) {
   const counts = element("nav", { class: "counts", "aria-label": WORDS.state });
   const table = element("div", { class: "scroll" });
   const trouble = element("p", { class: "trouble", hidden: true, role: "alert" });
-  show(main, element("h1", {}, study ? WORDS.study : WORDS.archive), trouble, counts, table);
+  const overview = element("div", { class: "overview" });
+  show(main, element("h1", {}, study ? WORDS.study : WORDS.archive), trouble, overview, counts, table);
   const refresh = async () => {
     try {
-      await update(view, counts, table, refresh);
+      await update(view, { overview, counts, table }, refresh);
       trouble.hidden = true;
     } catch (error) {
       trouble.hidden = false;
-      trouble.textContent = error.message || WORDS.workerAway;
+      trouble.textContent = troubleOf(error);
     }
   };
   repeat(refresh, PAUSE);
 }
 
-async function update(view, counts, table, refresh) {
+async function update(view, { overview, counts, table }, refresh) {
   // counts are of images and annotations, so the table shows both
   const parameters = { limit: PAGE, offset: view.offset, annotations: true };
   if (view.state) parameters.state = view.state;
   if (view.study) parameters.study = view.study;
   const [now, page] = await Promise.all([status(), listSeries(parameters)]);
+  showOverview(overview, now);
   const fresh = JSON.stringify([now.states, page, view.state]);
   if (fresh === view.last) return;
   view.last = fresh;
@@ -44,7 +48,7 @@ async function update(view, counts, table, refresh) {
     view.offset += step;
     refresh();
   };
-  keepFocus(table, () => show(table, page.series.length ? seriesTable(page) : empty(view), pages(view, page, turn)));
+  keepFocus(table, () => show(table, page.series.length ? seriesTable(page, refresh) : empty(view), pages(view, page, turn)));
 }
 
 /** Redraw without taking the keyboard from whoever uses it. */
@@ -52,6 +56,37 @@ function keepFocus(parent, redraw) {
   const held = parent.contains(document.activeElement) ? document.activeElement.dataset.key : "";
   redraw();
   if (held) parent.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
+}
+
+/** What is being worked on, how fast, by what, and how large the index is. */
+function showOverview(place, now) {
+  const total = Object.values(now.states).reduce((sum, count) => sum + count, 0);
+  const done = total - (now.states.waiting || 0) - (now.states.working || 0);
+  const working = now.queue.working;
+  if (!place.firstChild) {
+    place.append(
+      element("section", { class: "panel", "aria-label": WORDS.queue }, element("progress", { "aria-label": WORDS.done }), element("div", {})),
+      element("section", { class: "panel", "aria-label": WORDS.models }, element("div", {})),
+    );
+  }
+  const [queue, models] = place.children;
+  Object.assign(queue.firstChild, { max: Math.max(total, 1), value: done });
+  show(queue.lastChild, facts([
+    [WORDS.queue, doneOf(done, total)],
+    [STATES.working, working.length ? working.map((job) => element("div", { class: "number" }, element("span", { class: "uid" }, job.series), ` ${workedFor(job.since)}`)) : WORDS.nothingWorks],
+    [WORDS.throughput, lastHour(now.last_hour.series, now.last_hour.seconds)],
+    [WORDS.cases, casesOf(now.cases)],
+    [WORDS.results, String(now.results)],
+  ]));
+  const text = JSON.stringify([now.spaces, now.segmenter]);
+  if (models.dataset.shown === text) return;
+  models.dataset.shown = text;
+  show(models.lastChild, facts([
+    [WORDS.version, now.version],
+    ...now.spaces.map((space) => [space.level, `${space.model} (${space.version}), ${space.vectors}`]),
+    [WORDS.drawn, `${now.segmenter.name} ${now.segmenter.version}`],
+    [WORDS.feedback, element("a", { href: "feedback?accept=text/csv", download: "feedback.csv" }, WORDS.feedbackCsv)],
+  ]));
 }
 
 const empty = (view) => element("p", { class: "quiet" }, view.state ? WORDS.noSeriesInState : WORDS.noSeries);
@@ -71,17 +106,17 @@ function countButtons(states, chosen, choose) {
   ];
 }
 
-function seriesTable(page) {
+function seriesTable(page, refresh) {
   const head = [WORDS.state, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, ""];
   return element(
     "table",
     {},
     element("thead", {}, element("tr", {}, head.map((word) => element("th", { scope: "col" }, word)))),
-    element("tbody", {}, page.series.map(seriesLine)),
+    element("tbody", {}, page.series.map((row) => seriesLine(row, refresh))),
   );
 }
 
-function seriesLine(row) {
+function seriesLine(row, refresh) {
   const about = row.about || {};
   const address = `?${new URLSearchParams({ StudyInstanceUIDs: row.study, SeriesInstanceUIDs: row.series })}`;
   const said = [about.study_description, about.series_description].filter(Boolean).join(" · ");
@@ -94,8 +129,22 @@ function seriesLine(row) {
     element("td", {}, about.study_date ? date(about.study_date) : ""),
     element("td", { class: "number" }, String(row.instances)),
     element("td", {}, whyOf(row)),
-    element("td", {}, row.kind === "image" && element("a", { href: address, "data-key": row.series }, WORDS.open)),
+    element("td", {}, element("div", { class: "acts" },
+      row.kind === "image" && element("a", { href: address, "data-key": row.series }, WORDS.open),
+      actOf(row, refresh))),
   );
+}
+
+/** What a person can do about a series that is not done. */
+function actOf(row, refresh) {
+  const [word, call] = { waiting: [WORDS.hurry, hurry], failed: [WORDS.retry, retry], refused: [WORDS.retry, retry] }[row.state] || [];
+  if (!word) return null;
+  const act = async (event) => {
+    event.target.disabled = true;
+    await call(row.series).catch((error) => announce(troubleOf(error)));
+    refresh();
+  };
+  return element("button", { type: "button", "data-key": `act-${row.series}`, "aria-label": `${word}: ${row.modality} ${row.series}`, onclick: act }, word);
 }
 
 const stateOf = (row) => (row.kind === "annotation" && row.state === "indexed" ? LINKED : STATES[row.state] || row.state);

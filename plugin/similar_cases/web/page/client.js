@@ -9,16 +9,33 @@ export class WorkerError extends Error {
 }
 
 async function asked(path, options) {
+  const answer = await answered(path, { cache: "no-store", ...options });
+  return answer.status === 204 ? null : answer.json().catch(() => ({}));
+}
+
+async function answered(path, options) {
   let answer;
   try {
-    answer = await fetch(path, { headers: { Accept: "application/json" }, cache: "no-store", ...options });
-  } catch {
+    answer = await fetch(path, { headers: { Accept: "application/json" }, ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new WorkerError("", 0);
   }
-  if (answer.status === 204) return null;
+  if (answer.ok) return answer;
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new WorkerError(body.error || answer.statusText, answer.status);
-  return body;
+  throw new WorkerError(body.error || "", answer.status);
+}
+
+/** The same, asked again where the worker is busy or away for a moment (503, 504). */
+async function patiently(path, options, tries = 4) {
+  for (let left = tries; ; left -= 1) {
+    try {
+      return await answered(path, options);
+    } catch (error) {
+      if (left <= 1 || ![0, 503, 504].includes(error.status)) throw error;
+      await new Promise((done) => window.setTimeout(done, 1500));
+    }
+  }
 }
 
 const seriesPath = (series) => `series/${encodeURIComponent(series)}`;
@@ -26,17 +43,39 @@ const seriesPath = (series) => `series/${encodeURIComponent(series)}`;
 export const status = () => asked("status");
 export const listSeries = (parameters) => asked(`series?${new URLSearchParams(parameters)}`);
 export const oneSeries = (series) => asked(seriesPath(series));
-export const similar = (study, series, parameters) =>
+export const caseOf = (uid) => asked(`cases/${encodeURIComponent(uid)}`);
+
+// what never changes under its address may stay in the browser; it asks each time whether it is still so
+const volumePath = (study, series, number) =>
+  `studies/${encodeURIComponent(study)}/series/${encodeURIComponent(series)}/volumes/${number}`;
+export const volumeOf = async (study, series, number, signal) =>
+  (await patiently(volumePath(study, series, number), { signal })).json();
+export const slices = async (study, series, number, first, last, signal) => {
+  const path = `${volumePath(study, series, number)}/slices?first=${first}&last=${last}`;
+  const answer = await patiently(path, { signal, headers: { Accept: "application/octet-stream" } });
+  return new Int16Array(await answer.arrayBuffer());
+};
+export const pictureOf = async (uid, side = 0) =>
+  (await patiently(`cases/${encodeURIComponent(uid)}/picture${side ? `?side-mm=${side}` : ""}`)).json();
+export const regionOf = (study, series, trackingUid) =>
   asked(
-    `studies/${encodeURIComponent(study)}/series/${encodeURIComponent(series)}/similar?${new URLSearchParams(parameters)}`,
+    `studies/${encodeURIComponent(study)}/series/${encodeURIComponent(series)}/regions/${encodeURIComponent(trackingUid)}`,
   );
 
-const act = (path) =>
+const act = (path, body = {}, signal = undefined) =>
   asked(path, {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/json" },
-    body: "{}",
+    body: JSON.stringify(body),
+    signal,
   });
+
+export const similar = (question, signal) => act("similar", question, signal);
+export const segment = (question, signal) => act("region", question, signal);
+export const tellFeedback = (word) => act("feedback", word);
+export const feedbackOn = (series) => asked(`feedback?series=${encodeURIComponent(series)}`);
+/** What is installed in Orthanc; an empty list where that may not be asked. */
+export const plugins = (orthanc) => asked(`${orthanc}plugins`).catch(() => []);
 
 export const retry = (series) => act(`${seriesPath(series)}/retry`);
 export const hurry = (series) => act(`${seriesPath(series)}/hurry`);

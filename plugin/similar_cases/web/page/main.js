@@ -1,7 +1,6 @@
 // Reads what the address asks for, in the words of other viewers: ?StudyInstanceUIDs=…&SeriesInstanceUIDs=…
 
 import { showArchive } from "./archive.js";
-import { showEmbedded } from "./embedded.js";
 import { showSeries } from "./series.js";
 
 const UID = /^[0-9.]{1,64}$/;
@@ -13,6 +12,7 @@ const first = (...names) => {
 };
 const study = first("StudyInstanceUIDs", "StudyInstanceUID");
 const series = first("SeriesInstanceUIDs", "SeriesInstanceUID");
+const isEmbedded = parameters.get("embedded") === "1" && window.parent !== window;
 const main = document.getElementById("content");
 
 // a bare fragment would count from the page's base, and lose the query
@@ -20,7 +20,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
+if (isEmbedded) document.body.classList.add("embedded");
 
-if (parameters.get("embedded") === "1") showEmbedded(main, study, series);
-else if (study && series) showSeries(main, study, series);
+if (isEmbedded || (study && series)) showSeries(main, study, series, isEmbedded);
 else showArchive(main, study);

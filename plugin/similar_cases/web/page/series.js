@@ -1,183 +1,444 @@
-// One series: where it stands, its regions, and the ten cases most similar to it or to one of its regions.
+// One series: its images, its regions, and the ten cases most similar to what is asked about.
 
-import { hurry, oneSeries, repeat, retry, similar, status } from "./client.js";
+import { card, person } from "./cards.js";
+import { copy, csvOf, download } from "./carry.js";
+import { feedbackOn, hurry, oneSeries, plugins, regionOf, repeat, retry, status, tellFeedback } from "./client.js";
 import { announce, element, facts, show } from "./dom.js";
-import { picture } from "./picture.js";
+import { promptsOf, viewerOf } from "./embedded.js";
+import { Filters } from "./filters.js";
+import { Question, outlined } from "./question.js";
+import { showRadiomics } from "./radiomics.js";
+import { Stage } from "./stage.js";
 import * as say from "./strings.js";
+import { viewersOf } from "./viewers.js";
 
-const { AUTHORS, PARTS, SEXES, STATES, WORDS } = say;
+const { AUTHORS, STATES, WORDS } = say;
 const PAUSE = 2000;
 const FINAL = ["indexed", "refused", "failed"];
+const MODALITIES = ["CT", "MR", "PT"];
 
 /** Fill `main` with one series, and follow it until it stands still. */
-export async function showSeries(main, study, series) {
-  const top = element("section", { "aria-labelledby": "series-title" });
-  const answers = element("section", { "aria-labelledby": "similar-title" });
-  show(main, top, answers);
-  show(top, element("p", { class: "quiet" }, WORDS.loading));
-  const view = { study, series, links: null, asked: false, last: "" };
-  const follow = () => repeat(() => update(view, top, answers, follow), PAUSE);
-  follow();
+export function showSeries(main, study, series, isEmbedded = false) {
+  const page = new SeriesPage(main, study, series, isEmbedded);
+  page.follow();
+  return page;
 }
 
-/** Return false when the series stands still. */
-async function update(view, top, answers, follow) {
-  try {
-    view.links ??= (await status()).links;
-    const row = await oneSeries(view.series);
-    const fresh = JSON.stringify(row);
-    if (fresh !== view.last) {
-      if (view.last && JSON.parse(view.last).state !== row.state) announce(say.stateNow(STATES[row.state]));
-      view.last = fresh;
-      show(top, seriesHead(view, row, follow), seriesState(row), regions(view, row, answers));
-    }
-    if (row.state === "indexed" && !view.asked) {
-      view.asked = true;
-      findSimilar(view, answers, firstQuestion(row));
-    }
-    return !FINAL.includes(row.state);
-  } catch (error) {
-    show(top, heading(WORDS.series), trouble(error.status === 404 ? WORDS.unknownSeries : error.message || WORDS.workerAway));
-    view.last = "";
-    return true;
+class SeriesPage {
+  constructor(main, study, series, isEmbedded) {
+    Object.assign(this, { study, series, isEmbedded, row: null, last: "", cards: [], answer: null, region: null, verdicts: new Map(), viewers: [] });
+    this.question = new Question({ study, series });
+    this.stage = new Stage({
+      point: (lps, positive) => this.pointed(lps, positive),
+      box: (lower, upper) => this.boxed(lower, upper),
+      undo: () => this.undo(),
+      number: (number) => this.openVolume(number),
+      opened: () => this.redraw(),
+      windowed: () => this.cards.forEach((one) => one.picture.draw()),
+      left: (found) => this.left(found),
+      problem: (error) => this.trouble(this.imageTrouble, error),
+    });
+    this.filters = new Filters(() => this.find());
+    this.head = element("div", { class: "head" });
+    this.imageTrouble = element("p", { class: "trouble", role: "alert", hidden: true });
+    this.standing = element("div", { class: "standing" });
+    this.asked = element("div", { class: "asked", role: "status" });
+    this.known = element("div", { class: "known", role: "group", "aria-label": WORDS.regions });
+    this.answers = element("div", { class: "answers" });
+    this.answerActs = element("div", { class: "acts" });
+    this.side = element("section", { class: "side", "aria-labelledby": "similar-title" },
+      element("h2", { id: "asked-title" }, WORDS.question), this.known, this.asked,
+      element("div", { class: "head" }, element("h2", { id: "similar-title" }, WORDS.similar), this.answerActs),
+      this.filters.root, this.answers);
+    show(main, element("div", { class: "series-head" }, this.head, this.standing, this.imageTrouble), element("div", { class: "desk" }, this.stage.root, this.side));
+    main.classList.add("series");
+    show(this.head, this.title(WORDS.loading));
+    this.showAsked(WORDS.clickLesion);
+    if (isEmbedded) this.joinViewer();
   }
-}
 
-const heading = (text) => element("h1", { id: "series-title" }, text);
-const trouble = (text) => element("p", { class: "trouble", role: "alert" }, text);
-const firstQuestion = (row) => row.cases.find((found) => found.region) || row.cases[0];
+  title(text) {
+    return element("h1", { id: "series-title" }, text);
+  }
 
-function seriesHead(view, row, follow) {
-  const about = row.cases[0] || {};
-  const title = [row.modality, about.series_description || about.study_description].filter(Boolean).join(" · ");
-  const again = (act) => async (event) => {
-    event.target.disabled = true;
-    await act(view.series).catch((error) => announce(error.message || WORDS.workerAway));
-    view.asked = false;
-    view.last = "";
-    follow();
-  };
-  return element(
-    "div",
-    { class: "head" },
-    heading(title || WORDS.series),
-    element("span", { class: `state ${row.state}` }, STATES[row.state] || row.state || ""),
-    ["failed", "refused"].includes(row.state) && element("button", { type: "button", onclick: again(retry) }, WORDS.retry),
-    row.state === "waiting" && element("button", { type: "button", onclick: again(hurry) }, WORDS.hurry),
-    openLink(view.links, row.orthanc_id),
-  );
-}
+  trouble(place, error) {
+    place.hidden = false;
+    place.textContent = say.troubleOf(error);
+  }
 
-function openLink(links, orthancId) {
-  if (!orthancId) return null;
-  return element("a", { href: `${links.explorer}#series?uuid=${encodeURIComponent(orthancId)}` }, WORDS.openInOrthanc);
-}
+  // --- where the series stands -------------------------------------------------------------------------------
 
-function seriesState(row) {
-  const about = row.cases[0] || {};
-  const timings = Object.entries(row.timings || {}).map(([step, value]) => `${step} ${say.seconds(value)}`);
-  return facts([
-    [WORDS.reason, row.reason],
-    [WORDS.state, row.state === "waiting" && row.place !== undefined ? say.placeInQueue(row.place) : ""],
-    [WORDS.patient, [about.patient_id, person(about)].filter(Boolean).join(" · ")],
-    [WORDS.date, about.study_date ? say.date(about.study_date) : ""],
-    [WORDS.study, about.study_description],
-    [WORDS.notes, (row.notes || []).join("; ")],
-    [WORDS.timings, timings.join(" · ")],
-  ]);
-}
+  follow() {
+    repeat(() => this.update(), PAUSE);
+  }
 
-const person = (about) =>
-  [SEXES[about.patient_sex], about.patient_age_years !== undefined ? say.years(about.patient_age_years) : ""]
-    .filter(Boolean)
-    .join(", ");
+  /** Return false when the series stands still. */
+  async update() {
+    try {
+      if (!this.links) {
+        this.links = (await status()).links;
+        this.viewers = viewersOf(await plugins(this.links.orthanc), this.links.orthanc);
+        for (const word of (await feedbackOn(this.series)).feedback) this.verdicts.set(`${word.asked_uid} ${word.case_uid}`, word.verdict);
+      }
+      const row = await oneSeries(this.series);
+      this.taken(row);
+      return !FINAL.includes(row.state);
+    } catch (error) {
+      show(this.head, this.title(WORDS.series));
+      show(this.standing, element("p", { class: "trouble", role: "alert" }, error.status === 404 ? WORDS.unknownSeries : say.troubleOf(error)));
+      this.last = "";
+      this.openStage(null);
+      return ![401, 403].includes(error.status);
+    }
+  }
 
-function regions(view, row, answers) {
-  if (row.state !== "indexed") return null;
-  const several = new Set(row.cases.map((found) => found.volume_number)).size > 1;
-  const choices = row.cases.map((found) =>
-    element(
-      "button",
-      { type: "button", class: "choice", "data-case": found.case, "aria-pressed": "false", onclick: () => findSimilar(view, answers, found) },
-      picture(found, view.links),
-      element("span", {}, nameOf(found, several)),
-    ),
-  );
-  const without = row.cases.some((found) => found.region) ? null : element("p", { class: "quiet" }, WORDS.noRegions);
-  return [element("h2", {}, WORDS.regions), without, element("div", { class: "choices" }, choices)];
+  taken(row) {
+    const fresh = JSON.stringify(row);
+    if (fresh === this.last) return;
+    const before = this.row?.state;
+    this.last = fresh;
+    this.row = row;
+    if (before && before !== row.state) announce(say.stateNow(STATES[row.state]));
+    const held = this.head.contains(document.activeElement) ? document.activeElement.dataset.act : "";
+    show(this.head, ...this.headOf(row));
+    show(this.standing, this.standingOf(row));
+    if (held) this.head.querySelector(`[data-act="${held}"]`)?.focus();
+    this.openStage(row);
+    if (row.state === "indexed") {
+      this.knownRegions(row);
+      this.filters.offer(row.cases[0] || {}, MODALITIES);
+      const first = row.cases.find((found) => found.region);
+      if (first && this.question.kind === "none" && !this.isEmbedded) this.askKnown(first);
+    }
+  }
+
+  headOf(row) {
+    const about = row.cases[0] || {};
+    const title = [row.modality, about.series_description || about.study_description].filter(Boolean).join(" · ");
+    const act = (name, word, call) =>
+      element("button", { type: "button", "data-act": name, onclick: (event) => this.again(event.target, call) }, word);
+    return [
+      this.title(title || WORDS.series),
+      element("span", { class: `state ${row.state}` }, STATES[row.state] || row.state || ""),
+      element("p", { class: "who quiet" }, [about.patient_id, person(about), about.study_date && say.date(about.study_date), about.study_description].filter(Boolean).join(" · ")),
+      ["failed", "refused"].includes(row.state) && act("retry", WORDS.retry, retry),
+      row.state === "waiting" && act("hurry", WORDS.hurry, hurry),
+      row.orthanc_id && this.links && element("a", { href: `${this.links.explorer}#series?uuid=${encodeURIComponent(row.orthanc_id)}` }, WORDS.openInOrthanc),
+    ].filter(Boolean);
+  }
+
+  standingOf(row) {
+    if (row.state === "indexed") return null;
+    return facts([
+      [WORDS.reason, row.reason],
+      [WORDS.state, row.state === "waiting" && row.place !== undefined ? say.placeInQueue(row.place) : row.state === "working" ? WORDS.workingNow : ""],
+      [WORDS.notes, (row.notes || []).join("; ")],
+    ]);
+  }
+
+  async again(button, call) {
+    button.disabled = true;
+    await call(this.series).catch((error) => announce(say.troubleOf(error)));
+    this.last = "";
+    this.follow();
+  }
+
+  // --- images ------------------------------------------------------------------------------------------------
+
+  openStage(row) {
+    if (this.isOpen || this.isEmbedded) return;
+    if (row?.state === "refused") {
+      this.stage.root.hidden = true;
+      return;
+    }
+    this.stage.root.hidden = false;
+    const known = row?.cases.find((found) => found.region) || row?.cases[0];
+    if (!row) return; // unknown or away: asked again
+    this.isOpen = true;
+    this.imageTrouble.hidden = true;
+    this.stage.open({ study: this.study, series: this.series, number: known?.volume_number || 0, known });
+  }
+
+  openVolume(number) {
+    this.question.number = number;
+    const known = this.row?.cases.find((found) => found.volume_number === number);
+    this.stage.wantsPlace = this.stage.scene.volume?.grid.toLps(this.stage.scene.cursor);
+    this.stage.real = "";
+    this.clear();
+    this.question.number = number;
+    this.stage.open({ study: this.study, series: this.series, number, known });
+  }
+
+  redraw() {
+    const { scene } = this.stage;
+    scene.regions = this.region ? [{ ...this.region, kind: "asked" }] : [];
+    scene.points = this.question.points;
+    scene.box = this.question.box;
+    scene.changed();
+  }
+
+  // --- the question ------------------------------------------------------------------------------------------
+
+  knownRegions(row) {
+    const several = new Set(row.cases.map((found) => found.volume_number)).size > 1;
+    const button = (found) =>
+      element("button", { type: "button", class: "chip region", "data-known": found.case, "aria-pressed": String(this.question.found?.case === found.case), onclick: () => this.askKnown(found, true) }, nameOf(found, several));
+    show(this.known,
+      row.cases.filter((found) => found.region).map(button),
+      row.cases.filter((found) => !found.region).map(button),
+      row.cases.some((found) => found.region) ? null : element("p", { class: "quiet" }, WORDS.noRegions));
+  }
+
+  askKnown(found, byHand = false) {
+    this.question.askKnown(found);
+    if (byHand && found.region && found.volume_number === this.stage.number) this.stage.goTo(found.region.centroid_lps);
+    if (found.volume_number !== this.stage.number && this.isOpen) {
+      this.stage.real = "";
+      this.stage.open({ study: this.study, series: this.series, number: found.volume_number, known: found });
+    }
+    this.region = null;
+    this.ask();
+  }
+
+  pointed(lps, positive) {
+    if (!positive && !this.region) return announce(WORDS.firstInside);
+    performance.mark("click");
+    const isNew = this.question.addPoint(lps, positive, this.region);
+    this.question.number = this.stage.number;
+    if (isNew) {
+      this.region = null;
+      this.stage.leave();
+    }
+    this.redraw();
+    return this.ask();
+  }
+
+  boxed(lower, upper) {
+    performance.mark("click");
+    this.question.setBox(lower, upper);
+    this.question.number = this.stage.number;
+    this.region = null;
+    this.stage.leave();
+    this.redraw();
+    this.ask();
+  }
+
+  undo() {
+    if (this.question.kind !== "prompt") return;
+    this.question.undo();
+    if (this.question.kind === "none") this.clear();
+    else {
+      this.redraw();
+      this.ask();
+    }
+  }
+
+  clear() {
+    this.question.begin();
+    Object.assign(this.question, { kind: "none", points: [], box: null, found: null });
+    this.region = null;
+    this.answer = null;
+    this.stage.leave();
+    this.redraw();
+    this.press();
+    show(this.answers);
+    show(this.answerActs);
+    this.showAsked(WORDS.clickLesion);
+  }
+
+  press() {
+    for (const chip of this.known.querySelectorAll("[data-known]")) {
+      chip.setAttribute("aria-pressed", String(chip.dataset.known === this.question.found?.case));
+    }
+  }
+
+  /** Find the region first, so that it stands on the images while the archive is searched. */
+  async ask() {
+    const signal = this.question.begin();
+    const isPrompt = this.question.kind === "prompt";
+    this.press();
+    this.showAsked(isPrompt ? WORDS.segmenting : "");
+    delete this.stage.root.dataset.region;
+    delete this.answers.dataset.shown;
+    delete this.answers.dataset.pictures;
+    try {
+      const region = await this.question.region(signal);
+      if (signal.aborted) return;
+      this.region = region;
+      this.redraw();
+      if (region) {
+        this.showRegion(region);
+        if (isPrompt) window.requestAnimationFrame(() => window.requestAnimationFrame(() => performance.mark("mask")));
+        this.stage.root.dataset.region = region.told.tracking_uid;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isPrompt) {
+        this.region = null;
+        this.redraw();
+        show(this.answers);
+        this.showAsked(say.troubleOf(error), true);
+        return;
+      }
+      // the archive lacks the mask: the cases can be found all the same
+      this.region = null;
+      this.redraw();
+    }
+    await this.find(signal);
+  }
+
+  showAsked(text, isTrouble = false) {
+    const { kind } = this.question;
+    show(this.asked,
+      text && element("p", { class: isTrouble ? "trouble" : "" }, text),
+      kind === "prompt" && this.promptActs());
+  }
+
+  promptActs() {
+    return element("div", { class: "acts" },
+      element("button", { type: "button", "data-act": "undo", onclick: () => this.undo() }, WORDS.undo),
+      element("button", { type: "button", "data-act": "clear", onclick: () => this.clear() }, WORDS.startOver));
+  }
+
+  showRegion({ told }) {
+    const words = say.regionOf(told);
+    show(this.asked,
+      element("p", { class: "size" }, element("strong", {}, say.millilitres(told.volume_ml)), ` · ${say.sizes(told.size_mm)}`),
+      element("p", { class: "quiet" }, this.question.kind === "prompt" ? WORDS.correctIt : [say.findingOf(this.question.found.region, this.question.found), AUTHORS[this.question.found.region.authorship]].filter(Boolean).join(" · ")),
+      this.question.kind === "prompt" && this.promptActs());
+    announce(words);
+  }
+
+  // --- the answers -------------------------------------------------------------------------------------------
+
+  async find(signal = this.question.begin()) {
+    if (this.question.kind === "none") return;
+    this.answers.setAttribute("aria-busy", "true");
+    delete this.answers.dataset.shown;
+    if (!this.cards.length || !this.answer) show(this.answers, element("p", { class: "quiet" }, WORDS.searching));
+    try {
+      const answer = await this.question.answer(this.filters.asked(), signal);
+      if (signal.aborted) return;
+      this.answer = answer || { cases: [], candidates: 0, remaining: 0 };
+      this.showAnswer();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.answer = null;
+      show(this.answers, element("p", { class: "trouble", role: "alert" }, say.troubleOf(error)));
+    }
+    this.answers.removeAttribute("aria-busy");
+  }
+
+  showAnswer() {
+    const { cases, candidates } = this.answer;
+    announce(say.foundMany(cases.length));
+    show(this.answerActs,
+      cases.length > 0 && [
+        element("button", { type: "button", "data-act": "radiomics", onclick: () => showRadiomics(this.answer.asked?.radiomics, cases) }, WORDS.radiomics),
+        element("button", { type: "button", "data-act": "export", onclick: () => download("similar-cases.csv", csvOf(this.table())) }, WORDS.exportCsv),
+        element("button", { type: "button", "data-act": "copy", onclick: async () => announce((await copy(this.table())) ? WORDS.copied : WORDS.notCopied) }, WORDS.copy),
+      ]);
+    this.cards = cases.map((found) => card(found, this.context()));
+    if (!cases.length) return show(this.answers, element("p", { class: "quiet" }, WORDS.noSimilar));
+    show(this.answers, element("p", { class: "quiet count" }, say.candidates(candidates)), element("ol", { class: "cards" }, this.cards.map((one) => one.root)));
+    Promise.all(this.cards.map((one) => one.picture.came)).then(() => {
+      this.answers.dataset.pictures = "drawn";
+    });
+    delete this.answers.dataset.pictures;
+    this.answers.dataset.shown = String(cases.length);
+    performance.mark("cards");
+    return undefined;
+  }
+
+  context() {
+    const { scene } = this.stage;
+    return {
+      links: this.links,
+      viewers: this.viewers,
+      field: this.region?.field || 120,
+      window: () => scene.volume && { window: scene.window, unit: scene.volume.unit, range: scene.volume.range },
+      verdict: (found) => this.verdicts.get(`${this.askedUid()} ${found.case}`),
+      does: {
+        compare: (found) => this.compare(found),
+        judge: (found, verdict) => this.judge(found, verdict),
+        open: this.viewer ? (found) => this.viewer.open(found) : null,
+      },
+    };
+  }
+
+  askedUid() {
+    return this.question.kind === "known" ? this.question.found.region.tracking_uid : JSON.stringify(this.question.body);
+  }
+
+  async compare(found) {
+    if (this.viewer) return this.viewer.open(found);
+    for (const one of this.cards) one.root.classList.toggle("beside-now", one.root.dataset.case === found.case);
+    return this.stage.compare(found, async (one) => outlined(await regionOf(one.study, one.series, one.region.tracking_uid)));
+  }
+
+  /** The answer beside was closed: the keyboard goes back to its card. */
+  left(found) {
+    for (const one of this.cards) {
+      one.root.classList.remove("beside-now");
+      if (one.root.dataset.case === found.case) one.root.querySelector(".open").focus();
+    }
+  }
+
+  async judge(found, verdict) {
+    try {
+      const kept = await tellFeedback({ asked: this.question.body, case: found.case, verdict, rank: found.rank, score: found.score });
+      this.verdicts.set(`${this.askedUid()} ${found.case}`, verdict);
+      this.verdicts.set(`${kept.asked_uid} ${found.case}`, verdict);
+      announce(verdict ? WORDS.kept : WORDS.takenBack);
+      return true;
+    } catch (error) {
+      announce(say.troubleOf(error));
+      return false;
+    }
+  }
+
+  table() {
+    const { cases } = this.answer;
+    const parts = [...new Set(cases.flatMap((found) => found.parts.map((part) => part.name)))];
+    return [
+      ["rank", "score", ...parts, "modality", "patient", "sex", "age", "study_date", "finding", "volume_ml", "reasons", "study", "series", "case"],
+      ...cases.map((found) => [
+        found.rank, found.score, ...parts.map((name) => found.parts.find((part) => part.name === name)?.value ?? ""), found.modality, found.patient_id ?? "",
+        found.patient_sex ?? "", found.patient_age_years ?? "", found.study_date ?? "", found.region?.finding?.meaning ?? "", found.region?.volume_ml ?? "",
+        found.reasons.join("; "), found.study, found.series, found.case,
+      ]),
+    ];
+  }
+
+  // --- inside a viewer ---------------------------------------------------------------------------------------
+
+  joinViewer() {
+    this.stage.root.hidden = true;
+    this.viewer = viewerOf(({ study, series, points }) => this.viewerAsks(study, series, points));
+    this.viewer.ready();
+  }
+
+  viewerAsks(study, series, points) {
+    const isOther = series !== this.series;
+    Object.assign(this, { study, series, region: null });
+    Object.assign(this.question, { study, series, number: 0, kind: "series", found: null, points: [], box: null });
+    if (isOther) {
+      this.last = "";
+      this.follow();
+    }
+    const prompts = promptsOf(points);
+    if (prompts) {
+      this.question.kind = "prompt";
+      this.question.points = [{ lps: prompts.middle, positive: true }];
+      this.question.box = prompts.box && { lower_lps: prompts.box[0], upper_lps: prompts.box[1] };
+    }
+    this.ask();
+  }
 }
 
 function nameOf(found, several) {
   const region = found.region;
-  const words = region
-    ? [region.label || region.finding?.meaning || WORDS.regions, say.millilitres(region.volume_ml), AUTHORS[region.authorship]]
-    : [WORDS.wholeSeries];
+  const words = region ? [region.label || region.finding?.meaning || WORDS.region, say.millilitres(region.volume_ml)] : [WORDS.wholeSeries];
   if (several) words.push(found.volume_label || say.volumeNumber(found.volume_number));
   return words.filter(Boolean).join(" · ");
-}
-
-async function findSimilar(view, answers, asked) {
-  if (!asked) return;
-  for (const choice of document.querySelectorAll("[data-case]")) {
-    choice.setAttribute("aria-pressed", String(choice.dataset.case === asked.case));
-  }
-  const title = element("h2", { id: "similar-title" }, WORDS.similar);
-  show(answers, title, element("p", { class: "quiet" }, WORDS.searching));
-  const question = { limit: 10, "volume-number": asked.volume_number };
-  if (asked.region) question["tracking-uid"] = asked.region.tracking_uid;
-  view.question = question;
-  try {
-    const answer = await similar(view.study, view.series, question);
-    if (view.question !== question) return;
-    const cases = answer?.cases || [];
-    announce(say.foundMany(cases.length));
-    if (!cases.length) return show(answers, title, element("p", { class: "quiet" }, WORDS.noSimilar));
-    const compared = element("p", { class: "quiet" }, say.candidates(answer.candidates));
-    show(answers, title, compared, element("ol", { class: "cards" }, cases.map((found) => card(found, view.links))));
-  } catch (error) {
-    show(answers, title, trouble(error.message || WORDS.workerAway));
-  }
-}
-
-function card(found, links) {
-  const region = found.region || {};
-  const title = [found.modality, person(found), say.date(found.study_date)].filter(Boolean).join(" · ");
-  const here = `?${new URLSearchParams({ StudyInstanceUIDs: found.study, SeriesInstanceUIDs: found.series })}`;
-  return element(
-    "li",
-    { class: "card" },
-    picture(found, links),
-    element(
-      "div",
-      {},
-      element("h3", {}, `${found.rank}. ${title}`),
-      facts([
-        [WORDS.finding, region.label || region.finding?.meaning],
-        [WORDS.site, region.finding_site?.meaning || found.body_part_examined],
-        [WORDS.size, region.volume_ml !== undefined ? say.millilitres(region.volume_ml) : ""],
-        [WORDS.description, [found.study_description, found.series_description].filter(Boolean).join(" · ")],
-        [WORDS.patient, found.patient_id],
-      ]),
-      scores(found),
-      element("ul", { class: "reasons", "aria-label": WORDS.reasons }, found.reasons.map((reason) => element("li", {}, reason))),
-      element("p", { class: "links" }, element("a", { href: here }, WORDS.thisPage), openLink(links, found.orthanc_id)),
-    ),
-  );
-}
-
-function scores(found) {
-  const line = (name, value) =>
-    element(
-      "label",
-      { class: "score" },
-      element("span", {}, name),
-      element("meter", { min: 0, max: 1, value }, say.percent(value)),
-      element("span", { class: "number" }, say.percent(value)),
-    );
-  return element(
-    "div",
-    { class: "scores" },
-    line(WORDS.score, found.score),
-    found.parts.map((part) => line(PARTS[part.name] || part.name, part.value)),
-  );
 }

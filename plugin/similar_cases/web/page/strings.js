@@ -29,37 +29,123 @@ export const WORDS = {
   series: "Series",
   study: "Study",
   patient: "Patient",
-  regions: "Regions",
+  region: "Region",
+  regions: "Regions and images that can be asked about",
   wholeSeries: "Whole series",
-  measurement: "Measurement",
-  openBeside: "Open beside",
-  noRegions: "No regions: nothing in the archive marks one in this series.",
+  noRegions: "The archive marks no region in this series.",
+  question: "Question",
   similar: "Similar cases",
-  noSimilar: "No similar case in the archive. By default the same patient's are left out.",
+  noSimilar: "No similar case that satisfies the filters. By default the same patient's are left out.",
   searching: "Finding similar cases …",
+  segmenting: "Finding the region …",
+  clickLesion: "Click a lesion in the images, or choose a region.",
+  firstInside: "First show a place inside the lesion; then what is outside of it.",
+  correctIt: "Click again to add; right-click, or Shift and click, to take away.",
+  undo: "Undo",
+  startOver: "Start over",
   retry: "Try again",
   hurry: "Process first",
+  act: "Act",
   openInOrthanc: "Open in Orthanc",
+  openInViewer: "Open in the viewer",
   thisPage: "Find similar to this",
   score: "Score",
   reasons: "Why",
   finding: "Finding",
-  site: "Site",
   size: "Volume",
+  label: "Label",
+  drawn: "Drawn",
+  manufacturer: "Manufacturer",
+  more: "More",
   notes: "Notes",
-  timings: "Where the time went",
-  noPicture: "No picture",
-  pictureOf: "Key image",
   unknownSeries: "The archive's index does not know this series. It appears seconds after Orthanc calls it stable.",
   workerAway: "The worker does not answer. This page asks again by itself.",
+  noRights: "Orthanc does not let you see this. Log in as somebody who may.",
   loading: "Loading …",
+  loadingImages: "Loading images …",
+  workingNow: "being processed now",
   undated: "undated",
+  images: "Images",
+  imageView: "image view",
+  tools: "Tools",
+  tool: "What a click does",
+  window: "Window",
+  ownWindow: "By hand",
+  volume: "Volume",
+  volumeChoice: "Volume of this series",
+  keys: "Keys",
+  close: "Close",
+  keySlice: "Key slice",
+  filters: "Filters",
+  radiomics: "Radiomics",
+  noRadiomics: "Radiomics are measured of regions; there are none here.",
+  feature: "Feature",
+  asked: "Question",
+  exportCsv: "Export CSV",
+  copy: "Copy",
+  copied: "Copied.",
+  notCopied: "The browser did not allow copying.",
+  kept: "Kept. Thank you.",
+  takenBack: "Taken back.",
+  queue: "Queue and index",
+  done: "Done",
+  throughput: "In the last hour",
+  cases: "Cases",
+  models: "Models",
+  version: "Version",
+  results: "SEG and SR written",
+  feedback: "Feedback",
+  feedbackCsv: "All feedback as CSV",
+  nothingWorks: "Nothing is being processed.",
+};
+
+export const WINDOWS = {
+  soft: "Soft tissue",
+  lung: "Lung",
+  bone: "Bone",
+  brain: "Brain",
+  liver: "Liver",
+  suv5: "SUV 0–5",
+  suv10: "SUV 0–10",
+  suv20: "SUV 0–20",
+  whole: "Whole range",
+  bright: "Brighter",
+  wide: "Darker",
+};
+
+export const KEYS = {
+  tools: {
+    point: { text: "Point", title: "Click inside a lesion; drag to move the image" },
+    box: { text: "Box", title: "Drag a box round a lesion" },
+    window: { text: "Window", title: "Drag to change brightness and contrast; the right button always does" },
+    pan: { text: "Move", title: "Drag to move the image; the middle button always does" },
+  },
+  outside: { text: "− Outside", title: "The next points lie outside the lesion; so do right-clicks, and clicks with Shift" },
+  regions: { text: "Outlines", title: "Show or hide outlines (O)" },
+  crosshair: { text: "Crosshair", title: "Show or hide the crosshair (C)" },
+  fit: { text: "Fit", title: "The whole image (0)" },
+  centre: { text: "Region", title: "The region in the middle, from near (G)" },
+  link: { text: "Linked", title: "Scroll both together, by anatomy (L)" },
+  units: { "[hnsf'U]": "HU", "g/ml{SUVbw}": "SUV", "Bq/ml": "Bq/ml", 1: "" },
+  help: [
+    ["Wheel, Page Up, Page Down", "slices; with Shift ten at a time"],
+    ["Home, End", "first and last slice"],
+    ["Arrows", "move the crosshair; with Shift ten pixels"],
+    ["Enter", "a point inside, at the crosshair"],
+    ["N, Shift and Enter", "a point outside, at the crosshair"],
+    ["B, move, B", "a box from corner to corner"],
+    ["Backspace", "take the last point back"],
+    ["+, −, 0", "zoom in, zoom out, the whole image"],
+    ["W", "next window"],
+    ["O, C, G, L", "outlines, crosshair, region, linked"],
+    ["Ctrl and wheel, two fingers", "zoom"],
+  ],
 };
 
 export const AUTHORS = {
-  MANUAL: "by an expert",
-  SEMIAUTOMATIC: "by an algorithm, from a hint",
-  AUTOMATIC: "by an algorithm",
+  MANUAL: "drawn by an expert",
+  SEMIAUTOMATIC: "drawn by an algorithm, from a hint",
+  AUTOMATIC: "drawn by an algorithm",
 };
 
 export const SEXES = { F: "female", M: "male", O: "other" };
@@ -71,17 +157,64 @@ export const PARTS = {
   slices: "Slices",
 };
 
+export const VERDICTS = { alike: "Alike", not_alike: "Not alike" };
+
+export const CHIPS = {
+  anyAge: "Any age",
+  samePatient: "Same patient too",
+  clear: "Clear filters",
+  labels: { ages: "Age", years: "Study date" },
+  years: (span) => (span === 0 ? "Any date" : span === 1 ? "Last year" : `Last ${span} years`),
+};
+
+const FEATURES = {
+  shape: "Shape",
+  firstorder: "Intensity",
+  glcm: "Texture: co-occurrence (GLCM)",
+  glrlm: "Texture: run length (GLRLM)",
+  glszm: "Texture: size zones (GLSZM)",
+  gldm: "Texture: dependence (GLDM)",
+  ngtdm: "Texture: neighbourhood (NGTDM)",
+};
+
+export const agesAround = (age, span) => `Age ${Math.max(0, Math.floor(age) - span)}–${Math.floor(age) + span}`;
+export const sameBodyPart = (part) => `Same body part (${part})`;
 export const placeInQueue = (place) => (place === 0 ? "next in the queue" : `${place} before it in the queue`);
 export const attempts = (count) => (count === 1 ? "1 attempt" : `${count} attempts`);
 export const ofMany = (shown, total) => `${shown} of ${total}`;
-export const candidates = (count) => `${count} candidates compared`;
+export const candidates = (count) => (count === 1 ? "1 case compared" : `${count} cases compared`);
 export const years = (age) => `${Math.floor(age)} y`;
 export const millilitres = (ml) => `${ml < 10 ? ml.toFixed(1) : Math.round(ml)} ml`;
+export const sizes = (mm) => `${[...mm].sort((a, b) => b - a).map((one) => Math.round(one)).join(" × ")} mm`;
 export const seconds = (value) => `${value.toFixed(value < 1 ? 2 : 1)} s`;
 export const volumeNumber = (number) => `volume ${number + 1}`;
 export const percent = (value) => `${Math.round(value * 100)} %`;
 export const stateNow = (state) => `The series is ${state} now.`;
 export const foundMany = (count) => (count === 1 ? "1 similar case." : `${count} similar cases.`);
+export const regionOf = (told) => `Region of ${millilitres(told.volume_ml)}, ${sizes(told.size_mm)}.`;
+export const loadedPart = (loaded, total) => `${loaded} of ${total} slices loaded`;
+export const sliceOf = (plane, number, total) => `${plane} ${number} / ${total}`;
+export const viewName = (number) => ["Images as acquired", "Second plane", "Third plane"][number];
+export const planeName = (name) => ({ axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" })[name];
+export const openBeside = (name) => `Compare with ${name}`;
+export const comparedWith = (found) => [`Case ${found.rank}`, found.modality, date(found.study_date)].filter(Boolean).join(" · ");
+export const openIn = (viewer) => `Open in ${viewer}`;
+export const judgeOf = (rank) => `Is case ${rank} alike?`;
+export const ruler = (mm) => (mm >= 10 ? `${mm / 10} cm` : `${mm} mm`);
+export const measured = (kind) => FEATURES[kind] || kind;
+export const featureName = (name) => name.slice(name.indexOf("_") + 1).replaceAll(/([a-z])([A-Z])/g, "$1 $2");
+export const shortNumber = (value) =>
+  value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+export const lastHour = (count, spent) => (count ? `${count} series, ${seconds(spent / count)} each` : "no series");
+export const casesOf = ({ region = 0, series = 0 }) => `${region} regions, ${series} volumes`;
+export const workedFor = (since) => `for ${Math.max(0, Math.round(Date.now() / 1000 - since))} s`;
+export const doneOf = (done, total) => `${done} of ${total} series done`;
+export const findingOf = (region, found) =>
+  [region?.finding?.meaning, region?.finding_site?.meaning || found.body_part_examined, region?.volume_ml !== undefined ? millilitres(region.volume_ml) : ""]
+    .filter(Boolean)
+    .join(" · ");
+export const troubleOf = (error) =>
+  [401, 403].includes(error.status) ? WORDS.noRights : [0, 503, 504].includes(error.status) ? WORDS.workerAway : error.message || WORDS.workerAway;
 export const date = (dicomDate) =>
   /^\d{8}$/.test(dicomDate || "")
     ? `${dicomDate.slice(0, 4)}-${dicomDate.slice(4, 6)}-${dicomDate.slice(6, 8)}`
