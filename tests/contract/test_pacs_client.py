@@ -19,6 +19,7 @@ from similar_cases.domain.references import SeriesRef
 from similar_cases.pacs.client import PacsClient, uids_of
 from similar_cases.pacs.dicomweb import DicomWebClient
 from similar_cases.pacs.folder import FolderPacs
+from similar_cases.pacs.orthanc_changes import OrthancFeed
 from similar_cases.pacs.parse import Bounds, series_of
 
 SMALL = Phantom(shape=(6, 32, 40), spacing_mm=(4.0, 3.0, 2.5), lesion_lps=(5.0, 0.0, 0.0), lesion_radius_mm=10.0)
@@ -46,18 +47,23 @@ def orthancs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Ver
 @pytest.fixture(
     params=[
         "folder",
-        pytest.param("debian", marks=pytest.mark.orthanc),
-        pytest.param("forky", marks=pytest.mark.forky),
+        *(
+            pytest.param((name, rest), id=f"{name}{'-rest' if rest else ''}", marks=mark)
+            for name, mark in (("debian", pytest.mark.orthanc), ("forky", pytest.mark.forky))
+            for rest in (False, True)
+        ),
     ]
 )
 def connect(request: pytest.FixtureRequest, tmp_path: Path, orthancs: Callable[[Version], OrthancServer]) -> Connect:
     if request.param == "folder":
         return lambda bounds: FolderPacs(tmp_path, bounds)
-    if reason := why_not(request.param):
-        flag = "--require-orthanc" if request.param == "debian" else "--require-forky"
+    version, lists_by_rest = request.param
+    if reason := why_not(version):
+        flag = "--require-orthanc" if version == "debian" else "--require-forky"
         (pytest.fail if request.config.getoption(flag) else pytest.skip)(reason)
-    url = orthancs(request.param).process.dicomweb_url
-    return lambda bounds: DicomWebClient(url, bounds=bounds)
+    orthanc = orthancs(version)
+    listing = OrthancFeed(orthanc.url).instances_of if lists_by_rest else None
+    return lambda bounds: DicomWebClient(orthanc.process.dicomweb_url, bounds=bounds, instances_of=listing)
 
 
 @pytest.fixture

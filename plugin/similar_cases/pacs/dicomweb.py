@@ -47,12 +47,21 @@ class DicomWebClient:
         url: root of the service, as ``http://host:8042/dicom-web``.
         access: credentials and patience.
         bounds: what one Series may cost.
+        instances_of: lists the SOP Instance UIDs of a Series instead of QIDO-RS, as ``OrthancFeed.instances_of``:
+            Orthanc opens every file for QIDO-RS, and a hostile one brings it down.
     """
 
-    def __init__(self, url: str, access: HttpAccess | None = None, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        access: HttpAccess | None = None,
+        bounds: Bounds | None = None,
+        instances_of: Callable[[SeriesRef], list[str]] | None = None,
+    ) -> None:
         self._url = url.rstrip("/")
         self._access = access or HttpAccess()
         self._bounds = bounds or Bounds()
+        self._instances_of = instances_of
         self._local = threading.local()
 
     def search_series(self, study_uid: str | None = None) -> list[SeriesListing]:
@@ -66,6 +75,8 @@ class DicomWebClient:
 
     def search_instances(self, series: SeriesRef) -> list[str]:
         """Search for the SOP Instance UIDs of a Series, sorted; empty where the archive has no such Series."""
+        if self._instances_of is not None:
+            return self._instances_of(series)
         search = self._client.search_for_instances
         answers = self._search(
             lambda limit, offset: search(series.study_uid, series.series_uid, limit=limit, offset=offset), "00080018"
@@ -73,7 +84,7 @@ class DicomWebClient:
         return sorted(answers)
 
     def retrieve_series(self, series: SeriesRef) -> list[Dataset]:
-        """Retrieve every Instance that QIDO-RS lists; what did not come, or not whole, is asked for again, one by one.
+        """Retrieve every Instance that is listed; what did not come, or not whole, is asked for again, one by one.
 
         Raises:
             NotFound: when the archive has no such Series.

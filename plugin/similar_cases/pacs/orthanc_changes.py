@@ -9,11 +9,13 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import requests
+from pydicom.filereader import read_partial
 
-from similar_cases.domain.errors import InvalidRequest, InvalidUid, NotFound
+from similar_cases.domain.errors import InvalidRequest, InvalidUid, NotFound, PacsUnavailable
 from similar_cases.domain.references import SeriesRef
 from similar_cases.pacs.http import HttpAccess, http_session, translated
 
@@ -22,7 +24,9 @@ _COLLECTIONS = {"patient": "patients", "study": "studies", "series": "series", "
 _ORTHANC_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 #: what ManufacturerModelName is asked of: the kinds of object that we make ourselves
 _KINDS_OF_OURS = ("SEG", "SR")
-_MANUFACTURER_MODEL_NAME = "0008-1090"
+_MANUFACTURER_MODEL_NAME = 0x00081090
+#: so much of a file holds what comes up to there
+_HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,9 @@ def orthanc_id_of(patient_id: str, study_uid: str = "", series_uid: str = "", so
 class OrthancFeed:
     """Orthanc's REST API, as far as we read it. Used from several threads; each has a session of its own.
 
+    Only what Orthanc answers from its database, or gives as the bytes that it has, is asked for: where it parses a file
+    for an answer (``/tags``, ``/content``, QIDO-RS), 60 nested sequences overflow its thread's stack (1.10.1, 1.13.0).
+
     Args:
         url: root of the REST API, as ``http://host:8042``.
         access: credentials and patience.
@@ -136,6 +143,14 @@ class OrthancFeed:
             if found:
                 yield found
 
+    def instances_of(self, series: SeriesRef) -> list[str]:
+        """Return the SOP Instance UIDs of a Series, sorted; empty where Orthanc has no such Series."""
+        found: set[str] = set()
+        for match in self._post("/tools/lookup", series.series_uid):
+            if match["Type"] == "Series":
+                found |= self._instances_under(match["ID"], series)
+        return sorted(found)
+
     def exists(self, level: str, orthanc_id: str) -> bool:
         """Tell whether Orthanc has a ``patient``, ``study``, ``series`` or ``instance`` under that identifier."""
         collection = _COLLECTIONS.get(level)
@@ -165,12 +180,32 @@ class OrthancFeed:
             manufacturer_model_name=self._model_name(told["Instances"][0]) if modality in _KINDS_OF_OURS else "",
         )
 
+    def _instances_under(self, orthanc_id: str, series: SeriesRef) -> set[str]:
+        """Return the SOP Instance UIDs under one identifier; none where it is of another Study, or gone by now."""
+        try:
+            study = _study_of(self._get(f"/studies/{self._get(f'/series/{orthanc_id}')['ParentStudy']}"))
+            told = self._get(f"/series/{orthanc_id}/instances") if study.study_uid == series.study_uid else []
+        except NotFound:
+            return set()
+        return {one["MainDicomTags"]["SOPInstanceUID"] for one in told}
+
     def _model_name(self, instance_orthanc_id: str) -> str:
         try:
-            answer = self._ask(f"/instances/{instance_orthanc_id}/content/{_MANUFACTURER_MODEL_NAME}")
-        except NotFound:
+            head = self._head(f"/instances/{instance_orthanc_id}/file")
+            found = read_partial(BytesIO(head), lambda tag, _vr, _length: tag > _MANUFACTURER_MODEL_NAME)
+            return str(found.get("ManufacturerModelName") or "").rstrip(" \0")
+        except PacsUnavailable:
+            raise
+        except Exception:  # gone by now, or bytes that no reader bears: certainly none of ours
             return ""
-        return answer.content.decode("utf-8", "replace").rstrip(" \0")
+
+    def _head(self, path: str) -> bytes:
+        with (
+            translated(self._url),
+            self._session.get(self._url + path, stream=True, timeout=self._access.timeout) as answer,
+        ):
+            answer.raise_for_status()
+            return next(answer.iter_content(_HEAD_BYTES), b"")
 
     def _pages(self, collection: str) -> Iterator[dict[str, Any]]:
         """Yield every resource of a collection, each once, asking page by page until one brings nothing new."""
@@ -186,17 +221,23 @@ class OrthancFeed:
             yield from fresh
 
     def _get(self, path: str) -> Any:
-        answer = self._ask(path)
         with translated(self._url):
+            answer = self._session.get(self._url + path, timeout=self._access.timeout)
+            answer.raise_for_status()
             return answer.json()
 
-    def _ask(self, path: str) -> requests.Response:
+    def _post(self, path: str, body: str) -> Any:
+        with translated(self._url):
+            answer = self._session.post(self._url + path, data=body.encode(), timeout=self._access.timeout)
+            answer.raise_for_status()
+            return answer.json()
+
+    @property
+    def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
             self._local.session = http_session(self._access)
-        with translated(self._url):
-            answer: requests.Response = self._local.session.get(self._url + path, timeout=self._access.timeout)
-            answer.raise_for_status()
-        return answer
+        session: requests.Session = self._local.session
+        return session
 
 
 def _checked(orthanc_id: str) -> str:
