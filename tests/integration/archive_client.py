@@ -160,6 +160,10 @@ class ArchiveClient:
         own = psutil.Process(self.server.process.pid)
         return [one for one in own.children(recursive=True) if "similar" in " ".join(one.cmdline())]
 
+    def worker_peak_mib(self) -> list[float]:
+        """Return the most memory that each of the worker's processes had, MiB."""
+        return [round(peak_memory_mib(one)) for one in self.worker_processes()]
+
 
 def wait_until(true: Callable[[], Any], what: str, *, pause_seconds: float = 0.1) -> None:
     """Wait until `true()` is.
@@ -186,6 +190,7 @@ def archive(
     folder: Path, *, section: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[ArchiveClient]:
     """Run this machine's Orthanc with the plugin and its embedded worker, as `make run` does."""
+    folder.mkdir(exist_ok=True)
     with orthanc_server(
         folder,
         worker="embedded",

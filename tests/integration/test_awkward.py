@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
-from tests import phantoms
 
 from similar_cases import wire
 from similar_cases.domain.case import derived_uid
 from similar_cases.domain.errors import Refused
 from similar_cases.pacs.dimse import SendReport
 from similar_cases.volume.build import build_volumes
+from tests import phantoms
 from tests.integration.archive_client import ArchiveClient, archive
 from tests.integration.conftest import require
 from tests.integration.figures import tell

@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from similar_cases import wire
-from tests.integration.archive_client import ArchiveClient, archive, peak_memory_mib, wait_until
+from tests.integration.archive_client import ArchiveClient, archive, wait_until
 from tests.integration.conftest import require
 from tests.integration.figures import tell
 
@@ -96,8 +96,7 @@ def contoured(structure_set: Dataset) -> set[str]:
 
 
 def test_what_it_costs_is_told(chest: Chest) -> None:
-    processes = chest.archive.worker_processes()
-    peaks = [round(peak_memory_mib(one)) for one in processes]
+    peaks = chest.archive.worker_peak_mib()
     [row] = chest.archive.images().values()
     seconds = {name: round(value, 2) for name, value in chest.seconds.items()}
     tell("LUNG1-001", peak_memory_mib=peaks, seconds=seconds, timings=row["timings"], load=psutil.getloadavg()[0])

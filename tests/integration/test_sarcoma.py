@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 
-from tests.integration.archive_client import ArchiveClient, archive, peak_memory_mib
+from tests.integration.archive_client import ArchiveClient, archive
 from tests.integration.conftest import require
 from tests.integration.figures import tell
 
@@ -136,7 +136,7 @@ def test_the_most_similar_case_is_of_the_same_modality(sent: Sent) -> None:
 
 
 def test_logs_are_quiet_and_name_nobody(sent: Sent) -> None:
-    tell(sent.name, seconds_by_step=seconds_by_step(sent.archive), **memory(sent.archive))
+    tell(sent.name, seconds_by_step=seconds_by_step(sent.archive), peak_memory_mib=sent.archive.worker_peak_mib())
     sent.archive.assert_quiet_logs(*{one.patient for one in sent.contoured})
 
 
@@ -175,7 +175,3 @@ def seconds_by_step(running: ArchiveClient) -> dict[str, dict[str, float]]:
         step: {"median": round(median(told), 3), "mean": round(mean(told), 3), "max": round(max(told), 3)}
         for step, told in steps.items()
     }
-
-
-def memory(running: ArchiveClient) -> dict[str, object]:
-    return {"peak_memory_mib": [round(peak_memory_mib(one)) for one in running.worker_processes()]}
