@@ -9,8 +9,9 @@ packages_for() {
         orthanc) echo orthanc orthanc-python orthanc-dicomweb python3 ;;
         # the worker's interpreter, and a compiler for pyradiomics, which comes as source
         worker) echo python3 python3-venv python3-dev gcc g++ libgomp1 ca-certificates ;;
-        # dciodvfy judges our SEG and SR; debootstrap brings the second Orthanc; storescu is a scanner of another make
-        test) echo dicom3tools dcmtk debootstrap ;;
+        # dciodvfy judges our SEG and SR; debootstrap brings the second Orthanc; storescu is a scanner of another make;
+        # chromium reads the page
+        test) echo dicom3tools dcmtk debootstrap chromium ;;
         # builds our Dockerfiles without a daemon
         images) echo buildah debootstrap ;;
         *) echo "install-debian.sh: what is '$1'? Known: orthanc worker test images" >&2; return 2 ;;

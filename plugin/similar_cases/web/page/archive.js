@@ -107,7 +107,7 @@ function countButtons(states, chosen, choose) {
 }
 
 function seriesTable(page, refresh) {
-  const head = [WORDS.state, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, ""];
+  const head = [WORDS.state, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, WORDS.act];
   return element(
     "table",
     {},

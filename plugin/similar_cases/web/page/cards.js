@@ -83,7 +83,7 @@ export const addressOf = (found) =>
   `?${new URLSearchParams({ StudyInstanceUIDs: found.study, SeriesInstanceUIDs: found.series })}`;
 
 function viewerLinks(found, { viewers, does }) {
-  if (does.open) return element("button", { type: "button", "data-act": "open", onclick: () => does.open(found) }, WORDS.openInViewer);
+  if (does.open) return element("button", { type: "button", "data-act": "open", "data-series": found.series, onclick: () => does.open(found) }, WORDS.openInViewer);
   return viewers.map(({ name, address }) =>
     element("a", { href: address(found), target: "_blank", rel: "noopener" }, say.openIn(name)));
 }

@@ -57,6 +57,16 @@ class SeriesPage {
     if (isEmbedded) this.joinViewer();
   }
 
+  /** Where the archive is, which viewers it has, and what was said of answers before; asked until it is known. */
+  async surroundings() {
+    if (this.links) return;
+    const { links } = await status();
+    const said = this.series ? (await feedbackOn(this.series)).feedback : [];
+    for (const word of said) this.verdicts.set(`${word.asked_uid} ${word.case_uid}`, word.verdict);
+    this.viewers = viewersOf(await plugins(links.orthanc), links.orthanc);
+    this.links = links;
+  }
+
   title(text) {
     return element("h1", { id: "series-title" }, text);
   }
@@ -69,17 +79,14 @@ class SeriesPage {
   // --- where the series stands -------------------------------------------------------------------------------
 
   follow() {
+    if (!this.series) return; // a viewer that has none open yet
     repeat(() => this.update(), PAUSE);
   }
 
   /** Return false when the series stands still. */
   async update() {
     try {
-      if (!this.links) {
-        this.links = (await status()).links;
-        this.viewers = viewersOf(await plugins(this.links.orthanc), this.links.orthanc);
-        for (const word of (await feedbackOn(this.series)).feedback) this.verdicts.set(`${word.asked_uid} ${word.case_uid}`, word.verdict);
-      }
+      await this.surroundings();
       const row = await oneSeries(this.series);
       this.taken(row);
       return !FINAL.includes(row.state);
@@ -303,7 +310,7 @@ class SeriesPage {
   showRegion({ told }) {
     const words = say.regionOf(told);
     show(this.asked,
-      element("p", { class: "size" }, element("strong", {}, say.millilitres(told.volume_ml)), ` · ${say.sizes(told.size_mm)}`),
+      element("p", { class: "size", "data-ml": told.volume_ml }, element("strong", {}, say.millilitres(told.volume_ml)), ` · ${say.sizes(told.size_mm)}`),
       element("p", { class: "quiet" }, this.question.kind === "prompt" ? WORDS.correctIt : [say.findingOf(this.question.found.region, this.question.found), AUTHORS[this.question.found.region.authorship]].filter(Boolean).join(" · ")),
       this.question.kind === "prompt" && this.promptActs());
     announce(words);
@@ -317,6 +324,7 @@ class SeriesPage {
     delete this.answers.dataset.shown;
     if (!this.cards.length || !this.answer) show(this.answers, element("p", { class: "quiet" }, WORDS.searching));
     try {
+      await this.surroundings();
       const answer = await this.question.answer(this.filters.asked(), signal);
       if (signal.aborted) return;
       this.answer = answer || { cases: [], candidates: 0, remaining: 0 };

@@ -47,7 +47,7 @@ export const WORDS = {
   hurry: "Process first",
   act: "Act",
   openInOrthanc: "Open in Orthanc",
-  openInViewer: "Open in the viewer",
+  openInViewer: "Open beside",
   thisPage: "Find similar to this",
   score: "Score",
   reasons: "Why",

@@ -1,0 +1,149 @@
+"""A real browser on the page of a real archive: phantoms with one lesion each, some with hostile words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+from pydicom import Dataset
+
+from similar_cases.demo.annotations import segmentation_of
+from similar_cases.demo.phantoms import LesionKind, Phantom, lesion_mask, phantom_series
+from tests.browser.ohif_server import CHROMIUM, chromium
+from tests.integration.archive_client import ArchiveClient, archive
+from tests.integration.conftest import require
+
+#: others may use this machine
+SLOW_MS = 60_000
+SCRIPT = "<script>document.title='taken'</script>"
+IMAGE = "<img src=x onerror=\"document.title='taken'\">"
+KINDS = (LesionKind.SOLID, LesionKind.NECROTIC, LesionKind.SPICULATED, LesionKind.CALCIFIED)
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """An archive of phantoms.
+
+    Attributes:
+        unmarked: a phantom whose lesion nobody has drawn.
+        hostile: UID of a series whose texts are markup.
+        flat: UID of a series that makes no volume.
+    """
+
+    archive: ArchiveClient
+    unmarked: Phantom
+    hostile: str
+    flat: str
+
+    def page(self, study: str = "", series: str = "") -> str:
+        """Return the address of the page."""
+        query = f"?StudyInstanceUIDs={study}&SeriesInstanceUIDs={series}" if study else ""
+        return f"{self.archive.url('/')}{query}"
+
+    def page_of(self, series_uid: str) -> str:
+        """Return the address of a series' page."""
+        return self.page(self.archive.images()[series_uid]["study"], series_uid)
+
+
+def hostile(instances: list[Dataset]) -> list[Dataset]:
+    """Give every text of the headers a tag in it."""
+    for one in instances:
+        one.PatientName, one.PatientID = f"{SCRIPT}^A", "<b>HOSTILE</b>"
+        one.SeriesDescription, one.StudyDescription = IMAGE, SCRIPT
+        one.BodyPartExamined, one.Manufacturer = "CHEST", SCRIPT
+    return instances
+
+
+def a_phantom(number: int, **changes: Any) -> Phantom:
+    return Phantom(
+        **{
+            "kind": KINDS[number % 4],
+            "shape": (24, 96, 96),
+            "seed": number,
+            "patient_id": f"P{number:02d}",
+            "patient_name": f"Phantom^{number}",
+            "patient_sex": "FM"[number % 2],
+            "patient_birth_date": f"{1940 + 4 * number}0101",
+            "lesion_radius_mm": 14.0 + number % 3,
+            "lesion_lps": (20.0 - number % 3, 0.0, 0.0),
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    """Fourteen patients with a drawn lesion each, one whose lesion nobody drew, one with hostile texts, one slice."""
+    require("debian", request.config)
+    if not Path(CHROMIUM).exists():
+        pytest.fail("no chromium here: docker/install-debian.sh test")
+    with archive(tmp_path_factory.mktemp("hospital")) as running:
+        sent: list[Dataset] = []
+        for number in range(14):
+            one = a_phantom(number)
+            images = list(phantom_series(one))
+            sent += [*images, segmentation_of(images, lesion_mask(one), str(one.kind))]
+        unmarked = a_phantom(20, kind=LesionKind.SOLID)
+        sent += phantom_series(unmarked)
+        bad = hostile(list(phantom_series(a_phantom(21))))
+        sent += [*bad, segmentation_of(bad, lesion_mask(a_phantom(21)), IMAGE)]
+        flat = list(phantom_series(a_phantom(22)))[:1]
+        report = running.send([*sent, *flat])
+        assert not report.failures
+        running.wait_until_settled()
+        yield Hospital(running, unmarked, str(bad[0].SeriesInstanceUID), str(flat[0].SeriesInstanceUID))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's chromium, without a window."""
+    with chromium() as running:
+        yield running
+
+
+@dataclass
+class Heard:
+    """What the browser said that a user should not see, and requests that left the archive."""
+
+    origin: str
+    words: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> Page:
+        """Listen to a page."""
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.words.append(str(error)))
+        page.on("request", self._request)
+        page.on("response", self._response)
+        page.set_default_timeout(SLOW_MS)
+        return page
+
+    def _console(self, said: ConsoleMessage) -> None:
+        self.words.append(f"{said.type}: {said.text}")
+
+    def _request(self, asked: Request) -> None:
+        if not asked.url.startswith((self.origin, "blob:", "data:")):
+            self.words.append(f"left the archive: {asked.url}")
+
+    def _response(self, answer: Response) -> None:
+        if answer.status >= 500:
+            self.words.append(f"{answer.status}: {answer.url}")
+
+
+@pytest.fixture
+def heard(hospital: Hospital) -> Heard:
+    """What is heard from the test's pages."""
+    return Heard(hospital.archive.server.url)
+
+
+@pytest.fixture
+def page(browser: Browser, heard: Heard, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page at 1600 × 1000; the test fails where its console says a word."""
+    context = browser.new_context(viewport={"width": 1600, "height": 1000}, accept_downloads=True)
+    context.on("page", lambda opened: heard.listen(opened))
+    page = context.new_page()
+    yield page
+    context.close()
+    if not request.node.get_closest_marker("may_be_heard"):
+        assert heard.words == []

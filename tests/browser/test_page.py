@@ -1,0 +1,346 @@
+"""The page in a real browser: a lesion is clicked, ten cases come, one is compared; by mouse and by keyboard alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from similar_cases.demo.annotations import segmentation_of
+from similar_cases.demo.phantoms import lesion_mask, phantom_series
+from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, Hospital, a_phantom
+from tests.browser.desk import ORANGE, Desk
+
+pytestmark = [pytest.mark.browser, pytest.mark.orthanc]
+
+
+def series_uid(phantom) -> str:
+    return str(next(iter(phantom_series(phantom))).SeriesInstanceUID)
+
+
+def no_violation(page: Page) -> None:
+    found = Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    )
+    told = [(one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in found.response["violations"]]
+    assert told == []
+
+
+def feedback(hospital: Hospital) -> list[dict]:
+    return hospital.archive.get("/feedback")["feedback"]
+
+
+class TestByMouse:
+    """The way of most readers."""
+
+    def test_from_orthanc_explorer_to_a_compared_corrected_filtered_and_judged_answer(self, hospital, page):
+        uid = series_uid(hospital.unmarked)
+        orthanc_id = hospital.archive.images()[uid]["orthanc_id"]
+        page.goto(f"{hospital.archive.server.url}/app/explorer.html#series?uuid={orthanc_id}")
+        with page.context.expect_page() as opened:
+            page.locator("#similar-cases-series").click()
+        desk = Desk(opened.value).opened()
+        reader = desk.page
+        expect(reader.get_by_text("Click a lesion in the images")).to_be_visible()
+        assert desk.outline() == 0
+
+        desk.images.click(position=desk.place_of(hospital.unmarked, hospital.unmarked.lesion_lps))
+        desk.answered(10)
+        assert desk.outline() > 100
+        drawn = lesion_mask(hospital.unmarked).sum() * hospital.unmarked.geometry.voxel_volume_mm3 / 1000
+        assert drawn / 2 < desk.volume_ml() < 2 * drawn
+        assert all(desk.outline(picture) > 50 for picture in reader.locator(".key-picture").all())
+
+        before, size = [desk.cards.nth(n).get_attribute("data-case") for n in range(10)], desk.volume_ml()
+        edge = (hospital.unmarked.lesion_lps[0] + 11.0, 0.0, 0.0)
+        desk.images.click(position=desk.place_of(hospital.unmarked, edge), button="right")
+        desk.answered(10)
+        assert desk.volume_ml() < size
+
+        reader.get_by_role("button", name="male", exact=True).click()
+        desk.answered()
+        expect(reader.get_by_role("button", name="male", exact=True)).to_have_attribute("aria-pressed", "true")
+        titles = reader.locator(".card h3").all_inner_texts()
+        assert titles
+        assert all(", 5" in title or " male" in title for title in titles)
+        assert not any("female" in title for title in titles)
+        reader.get_by_role("button", name="Clear filters").click()
+        desk.answered(10)
+
+        desk.cards.first.get_by_role("button", name="Alike", exact=True).click()
+        expect(desk.cards.first.get_by_role("button", name="Alike", exact=True)).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        [kept] = feedback(hospital)
+        assert (kept["verdict"], kept["rank"]) == ("alike", 1)
+        assert len(kept["asked_prompts"]["points"]) == 2
+        desk.cards.first.get_by_role("button", name="Alike", exact=True).click()
+        expect(desk.cards.first.get_by_role("button", name="Alike", exact=True)).to_have_attribute(
+            "aria-pressed", "false"
+        )
+        assert feedback(hospital) == []
+
+        desk.cards.nth(1).locator(".open").click()
+        reader.wait_for_selector(".views[data-compared]")
+        assert desk.outline(desk.beside) > 100
+        here, there = desk.slice_of(desk.images), desk.slice_of(desk.beside)
+        desk.images.hover()
+        reader.mouse.wheel(0, 80)
+        expect(desk.images).to_have_attribute("data-slice", str(here + 2))
+        expect(desk.beside).not_to_have_attribute("data-slice", str(there))
+        reader.get_by_role("button", name="Linked").click()
+        there = desk.slice_of(desk.beside)
+        desk.images.hover()
+        reader.mouse.wheel(0, 40)
+        expect(desk.images).to_have_attribute("data-slice", str(here + 3))
+        assert desk.slice_of(desk.beside) == there
+        reader.locator(".beside").get_by_role("button", name="Close").click()
+        expect(desk.beside).to_have_count(0)
+        assert before
+
+    def test_a_box_shows_a_region_too_and_outlines_can_be_hidden(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(hospital.unmarked)))
+        desk = Desk(page).opened()
+        page.get_by_role("button", name="Box").click()
+        x, y, z = hospital.unmarked.lesion_lps
+        corners = [desk.place_of(hospital.unmarked, (x + step, y + step, z)) for step in (-16.0, 16.0)]
+        box = desk.images.bounding_box()
+        page.mouse.move(box["x"] + corners[0]["x"], box["y"] + corners[0]["y"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + corners[1]["x"], box["y"] + corners[1]["y"], steps=4)
+        page.mouse.up()
+        desk.answered(10)
+        assert desk.outline() > 100
+        page.get_by_role("button", name="Outlines").click()
+        page.wait_for_function(f"canvas => ({ORANGE.strip()})(canvas) === 0", arg=desk.images.element_handle())
+
+    def test_windows_change_the_picture_and_the_cards(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        desk = Desk(page).opened().answered(10)
+        before = [
+            picture.evaluate("c => c.toDataURL()") for picture in (desk.images, page.locator(".key-picture").first)
+        ]
+        page.get_by_label("Window", exact=True).select_option("Bone")
+        page.wait_for_function("([c, was]) => c.toDataURL() !== was", arg=[desk.images.element_handle(), before[0]])
+        assert page.locator(".key-picture").first.evaluate("c => c.toDataURL()") != before[1]
+
+    def test_the_table_of_radiomics_and_the_answers_can_be_taken_along(self, hospital, page, tmp_path):
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        Desk(page).opened().answered(10)
+        with page.expect_download() as taken:
+            page.get_by_role("button", name="Export CSV").click()
+        answers = Path(taken.value.path()).read_text("utf-8").splitlines()
+        assert len(answers) == 11
+        assert answers[0].startswith("rank,score,appearance,radiomics,modality")
+        page.get_by_role("button", name="Radiomics").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("row", name="Mesh Volume")).to_be_visible()
+        no_violation(page)
+        with page.expect_download() as taken:
+            dialog.get_by_role("button", name="Export CSV").click()
+        rows = [line.split(",") for line in Path(taken.value.path()).read_text("utf-8").splitlines()]
+        assert len(rows[0]) == 12
+        assert len(rows) > 100
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+    def test_feedback_on_a_known_region_is_still_there_after_reloading(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(a_phantom(2))))
+        desk = Desk(page).opened().answered(10)
+        desk.cards.nth(2).get_by_role("button", name="Not alike").click()
+        expect(desk.cards.nth(2).get_by_role("button", name="Not alike")).to_have_attribute("aria-pressed", "true")
+        page.reload()
+        desk.answered(10)
+        again = desk.cards.nth(2).get_by_role("button", name="Not alike")
+        expect(again).to_have_attribute("aria-pressed", "true")
+        again.click()
+        expect(again).to_have_attribute("aria-pressed", "false")
+
+
+class TestByKeyboard:
+    """Without a mouse."""
+
+    def test_the_whole_way(self, hospital, page):
+        page.goto(hospital.page())
+        row = page.locator("tr", has=page.locator(f"[data-key='{series_uid(hospital.unmarked)}']"))
+        expect(row).to_be_visible()
+        tab_to(page, f"[data-key='{series_uid(hospital.unmarked)}']", limit=200)
+        page.keyboard.press("Enter")
+        desk = Desk(page).opened()
+        tab_to(page, ".view-canvas")
+        _, j, i = (round(value) for value in hospital.unmarked.geometry.lps_to_index(hospital.unmarked.lesion_lps)[0])
+        move(page, i - 95 / 2, j - 95 / 2)
+        page.keyboard.press("Enter")
+        desk.answered(10)
+        assert desk.outline() > 100
+        size = desk.volume_ml()
+        move(page, 5, 0)
+        page.keyboard.press("n")
+        desk.answered(10)
+        assert desk.volume_ml() < size
+        page.keyboard.press("Backspace")
+        desk.answered(10)
+        assert desk.volume_ml() == size
+
+        tab_to(page, "[data-chip='sex-M']")
+        page.keyboard.press("Space")
+        desk.answered()
+        expect(page.locator("[data-chip='sex-M']")).to_be_focused()
+        assert page.locator("[data-chip='sex-M']").get_attribute("aria-pressed") == "true"
+        assert not any("female" in title for title in page.locator(".card h3").all_inner_texts())
+
+        tab_to(page, ".card .open")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".views[data-compared]")
+        expect(page.locator(".beside h2")).to_be_focused()
+        tab_to(page, ".beside canvas")
+        there, here = desk.slice_of(desk.beside), desk.slice_of(desk.images)
+        page.keyboard.press("PageDown")
+        expect(desk.beside).to_have_attribute("data-slice", str(there + 1))
+        expect(desk.images).not_to_have_attribute("data-slice", str(here))
+        page.keyboard.press("Shift+Tab")
+        expect(page.locator(".beside [data-act=close]")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(desk.beside).to_have_count(0)
+        expect(desk.cards.first.locator(".open")).to_be_focused()
+
+        tab_to(page, ".card [data-act=alike]")
+        page.keyboard.press("Space")
+        expect(desk.cards.first.locator("[data-act=alike]")).to_have_attribute("aria-pressed", "true")
+        assert [word["verdict"] for word in feedback(hospital)] == ["alike"]
+        page.keyboard.press("Space")
+        expect(desk.cards.first.locator("[data-act=alike]")).to_have_attribute("aria-pressed", "false")
+
+
+def tab_to(page: Page, selector: str, limit: int = 60) -> None:
+    """Press Tab until the first element of `selector` has the keyboard."""
+    for _ in range(limit):
+        if page.evaluate("s => document.activeElement === document.querySelector(s)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{selector} was not reached by {limit} presses of Tab")
+
+
+def move(page: Page, columns: float, rows: float) -> None:
+    """Move the crosshair by the arrow keys."""
+    for steps, keys in ((columns, ("ArrowLeft", "ArrowRight")), (rows, ("ArrowUp", "ArrowDown"))):
+        for _ in range(abs(round(steps))):
+            page.keyboard.press(keys[steps > 0])
+
+
+class TestForEverybody:
+    """Accessibility, on large and small screens."""
+
+    def test_axe_finds_nothing_on_the_archive(self, hospital, page):
+        page.goto(hospital.page())
+        page.wait_for_selector("table tbody tr")
+        no_violation(page)
+
+    @pytest.mark.parametrize("size", [(1600, 1000), (390, 844)])
+    def test_axe_finds_nothing_beside_an_answer(self, hospital, page, size):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        desk = Desk(page).opened().answered(10)
+        no_violation(page)
+        desk.cards.first.locator(".open").click()
+        page.wait_for_selector(".views[data-compared]")
+        no_violation(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+class TestWhatOthersSend:
+    """Nothing that lies in an archive becomes markup."""
+
+    def test_hostile_texts_are_texts(self, hospital, page):
+        page.goto(hospital.page_of(hospital.hostile))
+        desk = Desk(page).opened().answered(10)
+        expect(page.get_by_role("heading", level=1)).to_contain_text(IMAGE)
+        expect(page.locator(".who")).to_contain_text(SCRIPT)
+        page.goto(hospital.page_of(series_uid(a_phantom(1))))
+        desk = Desk(page).opened().answered()
+        for more in page.locator(".more summary").all():
+            more.click()
+        page.get_by_role("button", name="Radiomics").click()
+        page.keyboard.press("Escape")
+        page.goto(hospital.page())
+        expect(page.get_by_text(IMAGE).first).to_be_visible()
+        assert page.locator("main script, main img").count() == 0
+        assert page.title() == "Similar Cases"
+        assert desk
+
+
+class TestWhenThingsGoWrong:
+    """Each state says what it is, and what can be done."""
+
+    def test_what_makes_no_volume_says_why(self, hospital, page):
+        page.goto(hospital.page_of(hospital.flat))
+        expect(page.get_by_text("refused")).to_be_visible()
+        expect(page.locator(".facts").first).to_contain_text("makes no volume")
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        no_violation(page)
+
+    @pytest.mark.may_be_heard  # a browser tells of every 404 itself
+    def test_what_is_unknown_says_so(self, hospital, page):
+        page.goto(hospital.page("1.2.3", "1.2.3.4"))
+        expect(page.get_by_role("alert").filter(has_text="does not know this series")).to_be_visible()
+
+    def test_a_point_in_air_says_what_to_do_and_keeps_the_images(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(hospital.unmarked)))
+        desk = Desk(page).opened()
+        desk.images.click(position=desk.place_of(hospital.unmarked, hospital.unmarked.lesion_lps), modifiers=["Shift"])
+        expect(page.locator("#news")).to_contain_text("First show a place inside")
+
+    @pytest.mark.may_be_heard
+    def test_a_worker_that_is_away_is_asked_again(self, hospital, page):
+        away = {"on": True}
+
+        def answer(route):
+            if away["on"]:
+                body = json.dumps({"error": "the worker does not answer"})
+                route.fulfill(status=503, content_type="application/json", body=body)
+            else:
+                route.fallback()
+
+        page.route("**/similar-cases/series/**", answer)
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        expect(page.get_by_role("alert").filter(has_text="The worker does not answer")).to_be_visible()
+        away["on"] = False
+        Desk(page).opened().answered(10)
+
+    @pytest.mark.may_be_heard
+    def test_who_has_no_rights_is_told(self, hospital, page):
+        page.route("**/similar-cases/status", lambda route: route.fulfill(status=403, body=""))
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        expect(page.get_by_role("alert").filter(has_text="does not let you see this")).to_be_visible()
+
+    def test_a_new_study_appears_by_itself_and_waits_in_the_queue(self, hospital, page):
+        page.goto(hospital.page())
+        page.wait_for_selector("table tbody tr")
+        late = a_phantom(40)
+        images = list(phantom_series(late))
+        hospital.archive.send([*images, segmentation_of(images, lesion_mask(late), "late")])
+        row = page.locator("tr", has=page.locator(f"[data-key='{series_uid(late)}']"))
+        expect(row).to_be_visible(timeout=SLOW_MS)
+        expect(row.get_by_text("indexed")).to_be_visible(timeout=SLOW_MS)
+        hospital.archive.wait_until_settled()
+
+
+class TestTheBorder:
+    """What protects the reader."""
+
+    def test_the_policy_lets_nothing_in(self, hospital):
+        answer = requests.get(hospital.page(), timeout=30)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "<style" not in answer.text
+        assert "onclick" not in answer.text
+
+    def test_sources_make_elements_by_text_alone(self):
+        folder = Path(__file__).parents[2] / "plugin" / "similar_cases" / "web" / "page"
+        for path in folder.glob("*.js"):
+            text = path.read_text("utf-8")
+            for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+                assert word not in text, (path.name, word)
