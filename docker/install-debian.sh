@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that one way of running Similar Cases needs. Asks nothing; does nothing where all is there.
-# Usage: install-debian.sh orthanc|worker|test|images …
+# Usage: install-debian.sh orthanc|worker|ohif|test|images …
 set -euo pipefail
 
 packages_for() {
@@ -9,12 +9,14 @@ packages_for() {
         orthanc) echo orthanc orthanc-python orthanc-dicomweb python3 ;;
         # the worker's interpreter, and a compiler for pyradiomics, which comes as source
         worker) echo python3 python3-venv python3-dev gcc g++ libgomp1 ca-certificates ;;
+        # what serves OHIF: nginx, envsubst for its template, curl for its health
+        ohif) echo nginx-light gettext-base curl ;;
         # dciodvfy judges our SEG and SR; debootstrap brings the second Orthanc; storescu is a scanner of another make;
         # chromium reads the page
         test) echo dicom3tools dcmtk debootstrap chromium ;;
         # builds our Dockerfiles without a daemon
         images) echo buildah debootstrap ;;
-        *) echo "install-debian.sh: what is '$1'? Known: orthanc worker test images" >&2; return 2 ;;
+        *) echo "install-debian.sh: what is '$1'? Known: orthanc worker ohif test images" >&2; return 2 ;;
     esac
 }
 
