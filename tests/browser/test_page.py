@@ -10,8 +10,9 @@ from playwright.sync_api import Page, expect
 
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.phantoms import lesion_mask, phantom_series
-from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, Hospital, a_phantom
+from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, Heard, Hospital, a_phantom
 from tests.browser.desk import ORANGE, Desk
+from tests.browser.prefix_proxy import PREFIX, behind_a_prefix
 
 pytestmark = [pytest.mark.browser, pytest.mark.orthanc]
 
@@ -115,6 +116,13 @@ class TestByMouse:
         assert desk.outline() > 100
         page.get_by_role("button", name="Outlines").click()
         page.wait_for_function(f"canvas => ({ORANGE.strip()})(canvas) === 0", arg=desk.images.element_handle())
+
+    def test_a_known_region_is_outlined_in_every_plane(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        desk = Desk(page).opened().answered(10)
+        for view in page.locator(".view-canvas").all():
+            page.wait_for_function("c => c.dataset.slice !== undefined", arg=view.element_handle())
+            assert desk.outline(view) > 50
 
     def test_windows_change_the_picture_and_the_cards(self, hospital, page):
         page.goto(hospital.page_of(series_uid(a_phantom(0))))
@@ -325,6 +333,56 @@ class TestWhenThingsGoWrong:
         expect(row).to_be_visible(timeout=SLOW_MS)
         expect(row.get_by_text("indexed")).to_be_visible(timeout=SLOW_MS)
         hospital.archive.wait_until_settled()
+
+
+class TestWhereItStands:
+    """The page knows nothing of the address under which it is seen."""
+
+    def test_behind_a_reverse_proxy_with_a_prefix(self, hospital, browser):
+        with behind_a_prefix(hospital.archive.server.url) as seen:
+            heard = Heard(seen.removesuffix(PREFIX))
+            page = heard.listen(browser.new_page())
+            page.goto(hospital.page().replace(hospital.archive.server.url, seen))
+            page.locator(f"[data-key='{series_uid(a_phantom(3))}']").click()
+            Desk(page).opened().answered(10)
+            assert page.url.startswith(f"{seen}/similar-cases/?")
+            page.close()
+            assert heard.words == []
+
+    def test_inside_a_viewer_it_takes_a_measurement_and_tells_what_was_chosen(self, hospital, page):
+        phantom = hospital.unmarked
+        uid = series_uid(phantom)
+        page.goto(f"{hospital.archive.server.url}/system")
+        page.evaluate(
+            """address => {
+              window.told = [];
+              window.addEventListener("message", ({ data }) => window.told.push(data));
+              const frame = document.createElement("iframe");
+              Object.assign(frame, { src: address, width: 500, height: 900 });
+              document.body.replaceChildren(frame);
+            }""",
+            f"{hospital.page()}?embedded=1",
+        )
+        page.wait_for_function("() => window.told.some(one => one.type === 'similar-cases/ready')")
+        x, y, z = phantom.lesion_lps
+        measured = {
+            "type": "similar-cases/find",
+            "study": hospital.archive.images()[uid]["study"],
+            "series": uid,
+            "points": [[x - 14, y, z], [x + 14, y, z]],
+        }
+        tell = "message => document.querySelector('iframe').contentWindow.postMessage(message, location.origin)"
+        page.evaluate(tell, {**measured, "series": "<b>"})
+        page.evaluate(tell, measured)
+        panel = page.frame_locator("iframe")
+        expect(panel.locator("li.card")).to_have_count(10)
+        chosen = panel.get_by_role("button", name="Open beside").first
+        other = chosen.get_attribute("data-series")
+        chosen.click()
+        page.wait_for_function("() => window.told.some(one => one.type === 'similar-cases/open')")
+        [opened] = page.evaluate("() => window.told.filter(one => one.type === 'similar-cases/open')")
+        assert opened["series"] == other
+        assert opened["sop_instance_uid"]
 
 
 class TestTheBorder:

@@ -173,7 +173,7 @@ function paint(canvas, picture, context) {
   pen.imageSmoothingQuality = "high";
   pen.drawImage(buffer, ...origin, columns * across * scale, rows * down * scale);
   const found = mask && section(mask, PLANE, 0, [1, rows, columns]);
-  if (found) stroke(pen, found, INKS.answer, origin, [across * scale, down * scale]);
+  if (found) stroke(pen, found, INKS.answer, origin, [across * scale, down * scale], 3);
   ruler(pen, canvas, scale);
   canvas.dataset.drawn = "yes";
 }

@@ -26,7 +26,7 @@ function bitsOf(runs, length) {
 export function section(mask, plane, at, shape) {
   const inBox = at - mask.lower[plane.axis];
   if (inBox < 0 || inBox >= mask.size[plane.axis]) return null;
-  const key = `${plane.name} ${at}`;
+  const key = `${plane.name} ${at} ${shape}`;
   if (!mask.sections.has(key)) mask.sections.set(key, traced(mask, plane, inBox, shape));
   return mask.sections.get(key);
 }

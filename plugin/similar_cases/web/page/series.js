@@ -178,7 +178,8 @@ class SeriesPage {
 
   redraw() {
     const { scene } = this.stage;
-    scene.regions = this.region ? [{ ...this.region, kind: "asked" }] : [];
+    // a key picture that stands for the volume has its own mask: this one counts in the volume's slices
+    if (!this.stage.isPoster) scene.regions = this.region ? [{ ...this.region, kind: "asked" }] : [];
     scene.points = this.question.points;
     scene.box = this.question.box;
     scene.changed();

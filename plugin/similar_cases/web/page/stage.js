@@ -4,11 +4,14 @@ import { pictureOf } from "./client.js";
 import { element, show } from "./dom.js";
 import { carried, firstWindow, presets } from "./grey.js";
 import { linkOf } from "./link.js";
+import { planeMask } from "./mask.js";
 import { Scene } from "./scene.js";
 import { KEYS, WORDS, comparedWith, loadedPart, viewName } from "./strings.js";
 import { View } from "./view.js";
 import { Volume, load } from "./volume.js";
 
+/** From near, a region fills about so much of the view as cards leave round it. */
+const CLOSE = 0.75;
 const TOOLS = ["point", "box", "window", "pan"];
 
 export class Stage {
@@ -102,11 +105,11 @@ export class Stage {
   async poster(known, signal) {
     try {
       const told = await pictureOf(known.case);
-      if (signal.aborted || (this.scene.volume && !this.isPoster && this.scene.volume.told.series === this.series)) return;
+      if (signal.aborted || this.real === this.series) return;
       const volume = volumeOfPicture(told);
-      if (this.real === this.series) return;
       this.isPoster = true;
       this.frame.classList.add("poster");
+      this.scene.regions = told.runs ? [{ mask: planeMask(told.runs, told.rows, told.columns), kind: "asked", centroid: known.region?.centroid_lps }] : [];
       this.put(volume, known.region?.centroid_lps || volume.grid.toLps(volume.grid.middle()), known.body_part_examined);
       performance.mark("first-picture");
     } catch {
@@ -122,6 +125,7 @@ export class Stage {
       this.real = this.series;
       this.wantsPlace = null;
       this.isPoster = false;
+      this.scene.regions = [];
       this.frame.classList.remove("poster");
       this.put(volume, place, this.known?.body_part_examined, window);
       performance.mark("first-slice");
@@ -209,7 +213,7 @@ export class Stage {
     const asked = this.scene.regions.find((one) => one.kind === "asked");
     const place = asked?.centroid || this.scene.volume.grid.toLps(this.scene.cursor);
     this.scene.goTo(place);
-    const field = Math.max(asked?.field || 0, this.other?.field || 0) || 120;
+    const field = Math.max(asked?.field || 0, this.other?.field || 0) * CLOSE || 120;
     this.views.forEach((view) => view.zoomTo(place, field));
     if (this.other?.scene.volume) this.other.centre(field);
   }

@@ -252,16 +252,16 @@ export class View {
 }
 
 /** Outline a section, and leave what is inside to be seen; `origin` and `step` take its pixels to the canvas. */
-export function stroke(pen, found, { ink, dash }, [x, y], [stepX, stepY]) {
+export function stroke(pen, found, { ink, dash }, [x, y], [stepX, stepY], width = 1.75) {
   const edge = new Path2D();
   edge.addPath(found, new DOMMatrix([stepX, 0, 0, stepY, x, y]));
   pen.save();
   pen.lineCap = "square";
-  pen.lineWidth = 3.5;
+  pen.lineWidth = 2 * width;
   pen.strokeStyle = "rgba(0, 0, 0, 0.55)";
   pen.stroke(edge);
   pen.setLineDash(dash);
-  pen.lineWidth = 1.75;
+  pen.lineWidth = width;
   pen.strokeStyle = ink;
   pen.stroke(edge);
   pen.restore();
