@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
@@ -203,10 +204,25 @@ def _associate(address: DimseAddress, contexts: list[PresentationContext]) -> As
             evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
         )
     if association.is_established:
+        _keep_answers(association)
         return association
     if association.is_rejected:
         raise PacsUnavailable(f"{_named(address)} rejects us as {address.calling_aet}; check both AE titles")
     raise PacsUnavailable(f"{_named(address)} takes no association; check host, port and that it runs")
+
+
+def _keep_answers(association: Association) -> None:
+    """Keep pynetdicom's own thread from taking the answers that we wait for; who only sends is asked nothing.
+
+    Its pause comes too late now and then (``Association._run_reactor``, 3.0.4): one in 200 answers of a fast archive
+    was lost on a busy machine, and the Instance counted as failed after the timeout.
+    """
+    take = association.dimse.get_msg
+
+    def answers_alone(block: bool = False) -> Any:
+        return take(block=True) if block else (None, None)
+
+    association.dimse.get_msg = answers_alone  # type: ignore[method-assign]
 
 
 def _send_at_once(event: Event) -> None:

@@ -1,6 +1,7 @@
 """C-STORE against small peers on loopback that take, refuse and break off."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,13 +9,14 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, generate_uid
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import CTImageStorage, MRImageStorage, Verification
 from tests.unit.pacs.stub_archive import as_file
 
 from similar_cases.demo.phantoms import Phantom, phantom_series
 from similar_cases.domain.errors import PacsUnavailable
+from similar_cases.pacs import dimse
 from similar_cases.pacs.client import uids_of
 from similar_cases.pacs.dimse import DimseAddress, echo, send
 
@@ -175,3 +177,12 @@ def test_a_peer_that_does_not_know_us_says_so() -> None:
         stranger = DimseAddress(host=address.host, port=address.port, called_aet="OTHER")
         with pytest.raises(PacsUnavailable, match="AE titles"):
             echo(stranger)
+
+
+def test_an_answer_is_never_taken_by_pynetdicoms_own_thread() -> None:
+    with peer() as address:
+        association = dimse._associate(address, [build_context(CTImageStorage)])
+        association.dimse.msg_queue.put((1, "the answer"))
+        time.sleep(0.05)  # its thread looks each millisecond
+        assert association.dimse.get_msg(block=True) == (1, "the answer")
+        association.release()
