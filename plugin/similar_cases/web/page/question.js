@@ -67,17 +67,22 @@ export class Question {
   }
 }
 
-/** A region as views take it: its mask, its middle, and a field that shows it with what is round it. */
+/**
+ * A region as views take it: its mask, its middle, the field (mm) of a slice that shows it,
+ * and of a view that shows all of it from any side.
+ */
 export function outlined(told) {
   return {
     told,
     mask: maskOf(told),
     centroid: told.centroid_lps,
-    field: fieldOf(told.size_mm),
+    field: fieldOf(told.size_mm.slice(1), 1.8),
+    around: fieldOf(told.size_mm, 1.5),
   };
 }
 
-export const fieldOf = (sizeMm) => Math.min(400, Math.max(60, Math.round(Math.max(...sizeMm) * 0.22) * 10));
+/** So many mm show what is of this size, with as much round it as `share` says; in whole centimetres. */
+const fieldOf = (sizeMm, share) => Math.min(400, Math.max(50, Math.round((Math.max(...sizeMm) * share) / 10) * 10));
 
 function isNear(lps, { told, centroid }) {
   const reach = Math.max(...told.size_mm) / 2;

@@ -10,8 +10,6 @@ import { KEYS, WORDS, comparedWith, loadedPart, viewName } from "./strings.js";
 import { View } from "./view.js";
 import { Volume, load } from "./volume.js";
 
-/** From near, a region fills about so much of the view as cards leave round it. */
-const CLOSE = 0.75;
 const TOOLS = ["point", "box", "window", "pan"];
 
 export class Stage {
@@ -213,7 +211,7 @@ export class Stage {
     const asked = this.scene.regions.find((one) => one.kind === "asked");
     const place = asked?.centroid || this.scene.volume.grid.toLps(this.scene.cursor);
     this.scene.goTo(place);
-    const field = Math.max(asked?.field || 0, this.other?.field || 0) * CLOSE || 120;
+    const field = Math.max(asked?.around || 0, this.other?.around || 0) || 120;
     this.views.forEach((view) => view.zoomTo(place, field));
     if (this.other?.scene.volume) this.other.centre(field);
   }
@@ -267,7 +265,7 @@ export class Stage {
 /** The answer beside the question. */
 class Beside {
   constructor(found, stage) {
-    Object.assign(this, { found, stage, scene: new Scene(), link: null, field: 0 });
+    Object.assign(this, { found, stage, scene: new Scene(), link: null, around: 0 });
     this.scene.tool = "pan";
     this.scene.showsCrosshair = stage.scene.showsCrosshair;
     this.scene.showsRegions = stage.scene.showsRegions;
@@ -300,7 +298,7 @@ class Beside {
       const outlined = await region;
       if (outlined && scene.volume) {
         scene.regions = [{ ...outlined, kind: "answer" }];
-        this.field = outlined.field;
+        this.around = outlined.around;
         this.link = linkOf(this.stage, this);
         scene.changed();
         this.stage.centre();
