@@ -219,3 +219,16 @@ def test_nested_sequences_are_refused_before_anybody_walks_them(connect: Connect
     assert len(connect(Bounds()).retrieve_series(series_of(instance))) == 1
     with pytest.raises(MalformedDicom, match="nested deeper than 8"):
         connect(Bounds(max_nesting=8)).retrieve_series(series_of(instance))
+
+
+def test_one_instance_is_retrieved_by_its_study_alone(client: PacsClient) -> None:
+    images = phantom_series(SMALL)
+    client.store_instances(images)
+    found = client.retrieve_instance(str(images[2].StudyInstanceUID), str(images[2].SOPInstanceUID))
+    assert as_file(found) == as_file(
+        client.retrieve_series(series_of(images[2]))[uids_of(images).index(found.SOPInstanceUID)]
+    )
+    with pytest.raises(NotFound):
+        client.retrieve_instance(str(images[2].StudyInstanceUID), "1.2.3")
+    with pytest.raises(NotFound):
+        client.retrieve_instance("1.2.3", str(images[2].SOPInstanceUID))
