@@ -127,10 +127,11 @@ def open_feed(settings: Settings) -> OrthancFeed:
 
 
 def open_segmenter(settings: Settings) -> Segmenter:
-    """Return the segmenter that the settings name."""
-    from similar_cases.segment.registry import SEGMENTERS
+    """Return the segmenter that the settings name, with the bundle and on the device that they choose."""
+    from similar_cases.segment.registry import SEGMENTERS, SegmenterChoice
 
-    return SEGMENTERS.create(settings.segment.backend)
+    choice = SegmenterChoice(bundle=settings.segment.bundle, device=device(settings))
+    return SEGMENTERS.create(settings.segment.backend, choice)
 
 
 def open_embedder(settings: Settings) -> Embedder:

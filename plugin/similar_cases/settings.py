@@ -59,7 +59,10 @@ class PacsSettings(Section):
 class SegmentSettings(Section):
     """What turns prompts into regions."""
 
-    backend: str = Field(default="region_growing", description="Which segmenter.")
+    backend: str = Field(default="region_growing", description="Which segmenter: region_growing or promptable.")
+    bundle: Path | None = Field(
+        default=None, description="Folder of the MONAI bundle of promptable; without it, the one that is shipped."
+    )
 
 
 class DescribeSettings(Section):

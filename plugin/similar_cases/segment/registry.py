@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -9,7 +10,16 @@ from similar_cases.domain.errors import InvalidSettings
 from similar_cases.segment.backends.region_growing import RegionGrowing
 from similar_cases.segment.segmenter import Segmenter
 
-SegmenterFactory = Callable[[], Segmenter]
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterChoice:
+    """What a site may choose of a segmenter: a bundle in place of the shipped one, and where it computes."""
+
+    bundle: Path | None = None
+    device: str = "cpu"
+
+
+SegmenterFactory = Callable[[SegmenterChoice], Segmenter]
 
 
 @dataclass(frozen=True)
@@ -17,7 +27,7 @@ class SegmenterRegistry:
     """Name → factory. Registering gives a new registry; nothing is changed in place.
 
     >>> sorted(SEGMENTERS.names)
-    ['region_growing']
+    ['promptable', 'region_growing']
     """
 
     factories: Mapping[str, SegmenterFactory] = field(default_factory=dict)
@@ -41,16 +51,23 @@ class SegmenterRegistry:
             raise InvalidSettings(f"a segmenter {name!r} is registered already")
         return type(self)({**self.factories, name: factory})
 
-    def create(self, name: str) -> Segmenter:
+    def create(self, name: str, choice: SegmenterChoice | None = None) -> Segmenter:
         """Make the segmenter of that name.
 
         Raises:
-            InvalidSettings: when there is none; the message lists the names.
+            InvalidSettings: when there is none, the message lists the names; or when its bundle cannot be used.
         """
         if name not in self.factories:
             raise InvalidSettings(f"no segmenter {name!r}; there are: {', '.join(self.names)}")
-        return self.factories[name]()
+        return self.factories[name](choice or SegmenterChoice())
+
+
+def _promptable(choice: SegmenterChoice) -> Segmenter:
+    # torch is loaded where it is used: naming the segmenters takes no second
+    from similar_cases.segment.backends.promptable.segmenter import PromptableSegmenter
+
+    return PromptableSegmenter(choice.bundle, choice.device)
 
 
 #: what this distribution carries
-SEGMENTERS = SegmenterRegistry({"region_growing": RegionGrowing})
+SEGMENTERS = SegmenterRegistry({"region_growing": lambda _: RegionGrowing(), "promptable": _promptable})

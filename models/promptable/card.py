@@ -1,0 +1,91 @@
+"""The model card, for people, from the bundle's metadata."""
+
+from typing import Any
+
+from similar_cases.segment.backends.promptable.inputs import SIZE
+from similar_cases.segment.backends.promptable.zoom import ZoomRecipe
+
+_SPLITS = {
+    "validation": "Validation: patients whom the weights never saw",
+    "test": "Data sets never trained on (test only)",
+}
+
+
+def model_card(metadata: dict[str, Any]) -> str:
+    """Return README.md of the bundle."""
+    training, network = metadata["training"], metadata["network"]
+    parts = [
+        f"# {metadata['name']}, version {metadata['version']}",
+        metadata["description"],
+        f"{network['parameters'] / 1e6:.1f} million weights in half precision "
+        f"(widths {', '.join(map(str, network['widths']))}), sha256 `{metadata['weights_sha256']}`. Loading refuses "
+        "any other. This file and `configs/` are written by `export.py`.",
+        "## Intended use",
+        metadata["intended_use"],
+        "## How it works",
+        _HOW.replace("WIDTH", f"{SIZE * ZoomRecipe().first_spacing_mm / 10:.0f} cm"),
+        "## Figures",
+        *_figures(metadata["metrics"]),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in metadata["limits"]),
+        "## Data",
+        _table(
+            ("data set", "licence", "trained on", "validated on", "source"), [_data_row(d) for d in metadata["data"]]
+        ),
+        metadata["copyright"] + ".",
+        "## Training",
+        "{steps} steps in {minutes} minutes. {optimiser}; seed {seed}.".format(**training),
+        _COMMANDS.replace("TRAIN", training["command"]).replace("VERSION", metadata["version"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_HOW = """\
+The first look is a cube of 64 voxels round the click, WIDTH wide. Each next look has the scale at which what was found
+fills a set share of the cube; the last one's mask is brought back to the series' own grid. Prompts are channels beside
+the image: positive points, negative points, box, mask so far. The cube's axes are those of the patient (LPS), whatever
+the axes of the series. The recipe (`ZoomRecipe`) was chosen on the training patients by `choose_zoom.py`; its numbers
+are part of the segmenter's identity. Voxels that were clicked are always as they were clicked."""
+
+_COMMANDS = """\
+To repeat it, on a CPU or a GPU; a training that is stopped goes on where it was:
+
+```
+python models/promptable/prepare.py --data DIR --out .cache/promptable-training.npz
+TRAIN
+python models/promptable/choose_zoom.py --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
+python models/promptable/export.py --training .cache/promptable --version VERSION --data DIR
+```
+
+`DIR` holds the data sets, laid out as `similar-cases evaluate click-to-mask --help` tells."""
+
+
+def _figures(metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return ["Not measured yet: run `export.py` with `--data`."]
+    told = (
+        "Dice of the mask in the series' own grid, by `similar-cases evaluate click-to-mask`: the first click at the "
+        "centroid, each next in the middle of the largest error. In brackets the 95 % interval of the mean, patients "
+        "resampled; none where there is one patient. The reference is `region_growing` on the same clicks."
+    )
+    return [told, *(part for split, rows in metrics.items() for part in (f"### {_SPLITS[split]}", _rows(rows)))]
+
+
+def _rows(rows: list[dict[str, Any]]) -> str:
+    header = ("data set", "modality", "lesions", "clicks", "Dice", "reference")
+    return _table(header, [_figure_row(row) for row in rows])
+
+
+def _figure_row(row: dict[str, Any]) -> list[str]:
+    interval = " ({:.2f} to {:.2f})".format(*row["dice_ci"]) if row["dice_ci"] else ""
+    names = [row["dataset"], row["modality"], str(row["n"]), str(row["clicks"])]
+    return [*names, f"{row['dice_mean']:.3f}{interval}", f"{row['reference_dice_mean']:.3f}"]
+
+
+def _data_row(data: dict[str, str]) -> list[str]:
+    return [data[key] for key in ("name", "licence", "training", "validation", "reference")]
+
+
+def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,142 @@
+"""What the bundle says of itself, for programs: the fields of MONAI's bundle specification, and ours."""
+
+from importlib.metadata import version
+from typing import Any
+
+_SIZE = 64
+_INTENDED_USE = (
+    "Research. Draws the outline of one lesion or structure in a CT, MR or PET volume from points, a box or a rough "
+    "mask that a person gives, so that similar cases can be looked up. Not a medical device; not for diagnosis, "
+    "treatment planning or measurement of response."
+)
+_LIMITS = [
+    "Trained on 27 patients with soft-tissue sarcoma, 160 hippocampi, one CT and one MR with organ labels, and on "
+    "simulated lesions and shapes; everything else is new to it.",
+    "The sarcoma images are cropped 5 cm round the tumour, by whoever published them. Random margins are cut off in "
+    "training, so that their border tells little; what lies further away than 5 cm was seldom seen.",
+    "Lesions under about 5 mm, and such as spread through an organ without a border, are mostly missed or overdrawn.",
+    "The quality is the network's own estimate of intersection over union; it orders masks, and is not calibrated on "
+    "unseen kinds of lesion.",
+    "The validation patients chose which evaluation's weights were kept, though not the weights themselves.",
+    "The labels of the organs were made by another model (TotalSegmentator), not by experts.",
+]
+_DATA = [
+    {
+        "name": "Soft-tissue-Sarcoma (TCIA), as published by the IBSI: CT, T1 MR, FDG-PET of 36 patients",
+        "licence": "CC BY 3.0",
+        "reference": "Vallières et al. 2015, 10.7937/K9/TCIA.2015.7GO2GSKS; modified by A. Zwanenburg (IBSI)",
+        "training": "STS_001 to STS_027",
+        "validation": "STS_028 to STS_036",
+    },
+    {
+        "name": "Medical Segmentation Decathlon, Task04 Hippocampus: 200 MR crops",
+        "licence": "CC BY-SA 4.0",
+        "reference": "Antonelli et al. 2022, 10.1038/s41467-022-30695-9; Simpson et al. 2019, arXiv 1902.09063",
+        "training": "the first 160 by name",
+        "validation": "the other 40",
+    },
+    {
+        "name": "TotalSegmentator's example CT and MR with label maps",
+        "licence": "Apache-2.0",
+        "reference": "Wasserthal et al. 2023, 10.1148/ryai.230024",
+        "training": "both",
+        "validation": "none",
+    },
+    {
+        "name": "Colorectal-Liver-Metastases (TCIA): two abdominal CTs without masks, as backgrounds",
+        "licence": "CC BY 4.0",
+        "reference": "Simpson et al. 2023, 10.7937/QXK2-QG03",
+        "training": "CRLM-CT-1004, CRLM-CT-1006",
+        "validation": "none",
+    },
+    {
+        "name": "Simulated lesions in those backgrounds, and random shapes of random contrast",
+        "licence": "made by train.py",
+        "reference": "",
+        "training": "unlimited",
+        "validation": "none",
+    },
+]
+
+
+def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return ``configs/metadata.json`` from what one export knows: version, hash, network, training, metrics."""
+    training = facts["training"]
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
+        "meta_schema_20240725.json",
+        "version": facts["version"],
+        "changelog": {facts["version"]: "see the repository's CHANGELOG.md"},
+        "monai_version": version("monai"),
+        "pytorch_version": version("torch").partition("+")[0],
+        "numpy_version": version("numpy"),
+        "required_packages_version": {"safetensors": "0.5", "similar-cases": "0.1.0"},
+        "name": "Promptable segmentation",
+        "task": "Segmentation of a lesion or structure in CT, MR and PET by points, box or mask",
+        "description": "A residual 3-D U-Net on crops of 64 voxels a side, which zooms to the size of what it finds.",
+        "authors": "Similar Cases",
+        "copyright": "Similar Cases; under the repository's licence, and whatever the licences of the data below ask",
+        "intended_use": _INTENDED_USE,
+        "limits": _LIMITS,
+        "data": _DATA,
+        "network": facts["network"],
+        "weights_sha256": facts["weights_sha256"],
+        "training": training
+        | {
+            "command": "python models/promptable/train.py --items .cache/promptable-training.npz "
+            f"--out .cache/promptable --minutes {training['minutes']}",
+            "seed": 20261121,
+            "optimiser": "AdamW, 1.5e-3 falling by a cosine, batch 4, weights averaged exponentially",
+        },
+        "metrics": facts["metrics"],
+        "network_data_format": _DATA_FORMAT,
+    }
+
+
+def inference_config(widths: list[int]) -> dict[str, Any]:
+    """Return ``configs/inference.json``, from which monai.bundle makes the network."""
+    package = "similar_cases.segment.backends.promptable.network"
+    return {
+        "network_def": {
+            "_target_": f"{package}.PromptableUNet",
+            "shape": {"_target_": f"{package}.NetworkShape", "widths": widths},
+        }
+    }
+
+
+_CHANNELS = (
+    "image over its own spread",
+    "image relative to the clicked intensity",
+    "rank of the voxel in the crop",
+    "positive points",
+    "negative points",
+    "box",
+    "previous mask",
+)
+_DATA_FORMAT: dict[str, Any] = {
+    "inputs": {
+        "image": {
+            "type": "image",
+            "format": "crop with prompts, as similar_cases.segment.backends.promptable.inputs makes it",
+            "modality": "CT, MR, PT",
+            "num_channels": len(_CHANNELS),
+            "spatial_shape": [_SIZE, _SIZE, _SIZE],
+            "dtype": "float32",
+            "value_range": [-4, 4],
+            "is_patch_data": True,
+            "channel_def": {str(number): what for number, what in enumerate(_CHANNELS)},
+        }
+    },
+    "outputs": {
+        "pred": {
+            "type": "image",
+            "format": "logits of the mask",
+            "num_channels": 1,
+            "spatial_shape": [_SIZE, _SIZE, _SIZE],
+            "dtype": "float32",
+            "value_range": [],
+            "is_patch_data": True,
+            "channel_def": {"0": "inside"},
+        }
+    },
+}

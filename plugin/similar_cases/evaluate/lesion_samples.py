@@ -1,0 +1,164 @@
+"""Volumes with an expert's mask, from a folder laid out as its README tells, and from any DICOM with annotations.
+
+Split by patient. What weights may be trained on, what validates, and what is kept unseen stands in one table here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from csv import DictReader
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+from scipy import ndimage
+
+from similar_cases.domain.case import derived_uid
+from similar_cases.domain.errors import InvalidRequest
+from similar_cases.domain.geometry import VolumeGeometry
+from similar_cases.domain.references import FrameRef, SeriesRef
+from similar_cases.domain.volume import SeriesFacts, Volume, VoxelUnit
+from similar_cases.evaluate.split import Split
+from similar_cases.segment.prompts import is_anatomy, is_annotation, read_prompts, region_of_expert
+from similar_cases.volume.build import build_volumes
+
+Mask = NDArray[np.bool_]
+#: images of the hippocampus set, in the order of their names, that weights may be trained on
+_HIPPOCAMPUS_TRAINED = 160
+#: a lesion of fewer voxels is a matter of its border alone
+_FEWEST_VOXELS = 12
+_MODALITIES = {"CT": "CT", "MR_T1": "MR", "PET": "PT"}
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """One volume and the mask (k, j, i) of what is to be found in it."""
+
+    volume: Volume
+    truth: Mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionSample:
+    """What is known before anything is read.
+
+    Attributes:
+        patient: whose it is; samples of one patient are not independent.
+        load: reads the volume, and every lesion in it.
+    """
+
+    dataset: str
+    modality: str
+    patient: str
+    load: Callable[[], list[Lesion]]
+
+
+def samples_in(data: Path, split: Split) -> list[LesionSample]:
+    """Return the samples of one split that lie in the folder `data`, data sets that are absent left out.
+
+    Raises:
+        InvalidRequest: when the folder holds none of them.
+    """
+    sets = {Split.VALIDATION: (_sarcoma, _hippocampus), Split.TEST: (_nsclc, _ibsi_lung, _ms_lesions)}[split]
+    found = [sample for samples in sets for sample in samples(data)]
+    if not found:
+        raise InvalidRequest(f"{data} holds no data set to {split.value} on; see --help for the layout")
+    return found
+
+
+def annotated(instances: Sequence[Dataset], wanted: Callable[[str], bool] = lambda label: True) -> list[Lesion]:
+    """Return the lesions that the annotations among `instances` outline in their one image series.
+
+    Args:
+        instances: one image series with its RTSTRUCT or SEG; other objects are passed over. They are consumed.
+        wanted: tells by its label whether an outline counts.
+    """
+    annotations = [one for one in instances if is_annotation(one.get("Modality", ""))]
+    images = [one for one in instances if one.get("Modality", "") in _MODALITIES.values()]
+    volume = build_volumes(images)[0]
+    outlines = [
+        prompts
+        for annotation in annotations
+        for prompts in read_prompts(annotation, volume)
+        if prompts.is_expert_mask and not is_anatomy(prompts.finding) and wanted(prompts.label)
+    ]
+    return [Lesion(volume, region_of_expert(volume, one).full_mask(volume.geometry.shape)) for one in outlines]
+
+
+def _sarcoma(data: Path) -> Iterator[LesionSample]:
+    table = data / "sarcoma" / "subjects.csv"
+    if not table.is_file():
+        return
+    with table.open(encoding="utf-8") as file:
+        patients = sorted(row["id"] for row in DictReader(file) if row["split"] == "validation")
+    for patient in patients:
+        for folder, modality in _MODALITIES.items():
+            where = data / "sarcoma" / "dicom" / patient / folder
+            yield LesionSample(dataset="sarcoma", modality=modality, patient=patient, load=_from_dicom(where))
+
+
+def _hippocampus(data: Path) -> Iterator[LesionSample]:
+    """Yield the images after the trained ones, the front part of one and the rear part of the next in turn."""
+    images = sorted((data / "hippocampus" / "images").glob("*.nii.gz"))[_HIPPOCAMPUS_TRAINED:]
+    for number, image in enumerate(images):
+        mask = data / "hippocampus" / "labels" / image.name
+        load = _from_nifti(image, mask, number % 2 + 1)
+        yield LesionSample(dataset="hippocampus", modality="MR", patient=image.name, load=load)
+
+
+def _nsclc(data: Path) -> Iterator[LesionSample]:
+    for where in sorted((data / "nsclc").glob("*/")):
+        load = _from_dicom(where, lambda label: label.startswith("GTV"))
+        yield LesionSample(dataset="nsclc", modality="CT", patient=where.name, load=load)
+
+
+def _ibsi_lung(data: Path) -> Iterator[LesionSample]:
+    for where in sorted((data / "ibsi_lung").glob("*/")):
+        yield LesionSample(dataset="ibsi_lung", modality="CT", patient=where.name, load=_from_dicom(where))
+
+
+def _ms_lesions(data: Path) -> Iterator[LesionSample]:
+    """Yield a patient's FLAIR; each connected part of the mask is a lesion."""
+    for where in sorted((data / "ms_lesions").glob("*/")):
+        [image] = where.glob("FLAIR*.nii.gz")
+        [mask] = where.glob("GOLD*.nii.gz")
+        yield LesionSample(dataset="ms_lesions", modality="MR", patient=where.name, load=_from_nifti(image, mask))
+
+
+def _from_dicom(folder: Path, wanted: Callable[[str], bool] = lambda label: True) -> Callable[[], list[Lesion]]:
+    return lambda: annotated([dcmread(path) for path in sorted(folder.rglob("*.dcm"))], wanted)
+
+
+def _from_nifti(image: Path, mask: Path, label: int | None = None) -> Callable[[], list[Lesion]]:
+    """Return what reads a pair of files: the voxels of one label, or each connected part of all."""
+
+    def load() -> list[Lesion]:
+        volume = volume_of_nifti(image)
+        drawn = sitk.GetArrayFromImage(sitk.ReadImage(str(mask)))
+        if label is not None:
+            return [Lesion(volume, drawn == label)]
+        parts, count = ndimage.label(drawn > 0, np.ones((3, 3, 3)))
+        sizes = np.bincount(parts.ravel())
+        return [Lesion(volume, parts == one) for one in range(1, count + 1) if sizes[one] >= _FEWEST_VOXELS]
+
+    return load
+
+
+def volume_of_nifti(path: Path) -> Volume:
+    """Return a NIfTI file (MR; no header says more than the grid) as a Volume, in its own grid, LPS mm."""
+    image = sitk.ReadImage(str(path), sitk.sitkFloat32)
+    columns = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = columns[:, ::-1], image.GetOrigin()
+    array = sitk.GetArrayFromImage(image)
+    uid = derived_uid("nifti", path.name)
+    k, j, i = array.shape
+    return Volume(
+        array=array,
+        geometry=VolumeGeometry(affine, (k, j, i), derived_uid("frame", path.name)),
+        unit=VoxelUnit.ARBITRARY,
+        series=SeriesRef(derived_uid("study", path.name), uid),
+        facts=SeriesFacts(modality="MR"),
+        frames=tuple(FrameRef("1.2.840.10008.5.1.4.1.1.4", f"{uid}.{n}"[:64]) for n in range(1, k + 1)),
+    )

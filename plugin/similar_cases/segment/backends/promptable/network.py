@@ -1,0 +1,81 @@
+"""The network: a residual 3-D U-Net that reads an image crop with its prompts and writes a mask and a quality."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What fixes the architecture; kept in the bundle beside the weights."""
+
+    in_channels: int = 7
+    widths: tuple[int, ...] = (16, 32, 64, 96, 128)
+
+
+class PromptableUNet(nn.Module):
+    """Residual U-Net with instance normalisation (no batch statistics: the same input gives the same output)."""
+
+    def __init__(self, shape: NetworkShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape or NetworkShape()
+        widths = self.shape.widths
+        self.encoder = nn.ModuleList(
+            ResidualBlock(before, after, stride=1 if level == 0 else 2)
+            for level, (before, after) in enumerate(zip((self.shape.in_channels, *widths[:-1]), widths, strict=True))
+        )
+        self.decoder = nn.ModuleList(
+            ResidualBlock(deep + shallow, shallow)
+            for deep, shallow in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
+        )
+        self.mask_head = nn.Conv3d(widths[0], 1, 1)
+        self.quality_head = nn.Sequential(nn.Linear(widths[-1] + widths[0] + 1, 64), nn.LeakyReLU(), nn.Linear(64, 1))
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mask logits and the estimated intersection over union.
+
+        Args:
+            inputs: (batch, channels, z, y, x), as ``inputs.network_input`` makes them; sides divisible by 16.
+
+        Returns:
+            Logits (batch, 1, z, y, x) and quality (batch,) in 0 to 1.
+        """
+        skips: list[Tensor] = []
+        features = inputs
+        for block in self.encoder:
+            features = block(features)
+            skips.append(features)
+        deepest = skips.pop()
+        for block, skip in zip(self.decoder, reversed(skips), strict=True):
+            upsampled = functional.interpolate(features, scale_factor=2, mode="nearest")
+            features = block(torch.cat((upsampled, skip), dim=1))
+        logits = self.mask_head(features)
+        return logits, self._quality(deepest, features, logits)
+
+    def _quality(self, deepest: Tensor, features: Tensor, logits: Tensor) -> Tensor:
+        # the estimate judges the mask and must not bend it
+        probability = logits.detach().sigmoid()
+        inside = (features.detach() * probability).sum((2, 3, 4)) / (probability.sum((2, 3, 4)) + 1.0)
+        sharpness = (probability - 0.5).abs().mean((2, 3, 4)) * 2.0
+        pooled = torch.cat((deepest.detach().mean((2, 3, 4)), inside, sharpness), dim=1)
+        return torch.sigmoid(self.quality_head(pooled)).squeeze(1)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3x3 convolutions with instance normalisation, added to their input."""
+
+    def __init__(self, before: int, after: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(before, after, 3, stride=stride, padding=1, bias=False)
+        self.first_norm = nn.InstanceNorm3d(after, affine=True)
+        self.second = nn.Conv3d(after, after, 3, padding=1, bias=False)
+        self.second_norm = nn.InstanceNorm3d(after, affine=True)
+        self.shortcut = nn.Conv3d(before, after, 1, stride=stride, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (batch, after, z, y, x), halved in each side where the stride is 2."""
+        inner = functional.leaky_relu(self.first_norm(self.first(features)), 0.01)
+        inner = self.second_norm(self.second(inner))
+        return functional.leaky_relu(inner + self.shortcut(features), 0.01)

@@ -1,0 +1,160 @@
+"""`Segmenter` by the trained network: a click, several, a box or a mask becomes a Region at the right scale."""
+
+from dataclasses import dataclass, fields
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from similar_cases.domain.errors import SegmentationFailed
+from similar_cases.domain.geometry import VolumeGeometry
+from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Polarity, PromptSet
+from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
+from similar_cases.domain.volume import Volume
+from similar_cases.segment.backends.promptable.bundle import load_network, shipped_bundle
+from similar_cases.segment.backends.promptable.zoom import Grid, Hints, Looker, ZoomRecipe
+from similar_cases.segment.planes import mask_on_grid
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """The prompts, on the volume's grid.
+
+    Attributes:
+        inside, outside: (n, 3) int voxels (k, j, i) that must be in the mask, and must not.
+        box: (2, 3) int first and last voxel of what the region may fill; None for all.
+        drawn: a mask so far on a box of the volume's grid; None for none.
+    """
+
+    inside: NDArray[np.int64]
+    outside: NDArray[np.int64]
+    box: NDArray[np.int64] | None
+    drawn: MaskPrompt | None
+
+
+class PromptableSegmenter:
+    """The bundle in `folder` (None for the one that is shipped), on `device`. May be shared by threads.
+
+    Raises:
+        InvalidSettings: when the bundle is incomplete or its weights have another hash.
+    """
+
+    def __init__(self, folder: Path | None = None, device: str = "cpu", recipe: ZoomRecipe | None = None) -> None:
+        network, metadata = load_network(folder or shipped_bundle(), device)
+        self._looker = Looker(network=network, recipe=recipe or ZoomRecipe(), device=device)
+        parameters = [(one.name, f"{getattr(self._looker.recipe, one.name):g}") for one in fields(ZoomRecipe)]
+        parameters.append(("weights_sha256", str(metadata["weights_sha256"])[:16]))
+        self._identity = AlgorithmIdentity(
+            name="Promptable U-Net", version=str(metadata["version"]), parameters=tuple(sorted(parameters))
+        )
+
+    @property
+    def identity(self) -> AlgorithmIdentity:
+        """Name, version, how it looks, and the beginning of the weights' hash."""
+        return self._identity
+
+    def segment(self, volume: Volume, prompts: PromptSet) -> Region:
+        """Return the Region that `prompts` point at, in the grid of `volume`.
+
+        Raises:
+            SegmentationFailed: when no positive prompt lies inside the volume, a voxel is asked for both in and out,
+                or nothing was found there.
+        """
+        told = told_of(prompts, volume.geometry)
+        grid = Grid(volume.array, torch.from_numpy(np.array(volume.geometry.affine)))
+        found, quality = self._looker.mask(grid, _hints_of(told, volume.geometry))
+        mask = _as_told(found, told)
+        if not mask.any():
+            raise SegmentationFailed("nothing was found at the points; place them well inside, or draw a box")
+        return Region.from_mask(
+            mask,
+            volume.geometry,
+            tracking_uid=prompts.tracking_uid,
+            label=prompts.label,
+            finding=prompts.finding,
+            finding_site=prompts.finding_site,
+            authorship=Authorship.SEMIAUTOMATIC,
+            origin=prompts.origin,
+            source_sop_instance_uid=prompts.source_sop_instance_uid,
+            algorithm=self._identity,
+            quality=round(quality, 4),
+        )
+
+
+def told_of(prompts: PromptSet, geometry: VolumeGeometry) -> Told:
+    """Return the prompts on the grid of a volume.
+
+    Raises:
+        SegmentationFailed: when none that is positive lies inside the volume, or a voxel is asked for both in and out.
+    """
+    told = Told(
+        inside=_voxels(prompts, Polarity.POSITIVE, geometry),
+        outside=_voxels(prompts, Polarity.NEGATIVE, geometry),
+        box=_box_of(prompts, geometry),
+        drawn=mask_on_grid([prompt for prompt in prompts.prompts if isinstance(prompt, MaskPrompt)], geometry),
+    )
+    if not len(told.inside) and told.box is None and told.drawn is None:
+        raise SegmentationFailed("no positive point, box or mask lies inside the volume; click inside the image")
+    if {tuple(voxel) for voxel in told.inside} & {tuple(voxel) for voxel in told.outside}:
+        raise SegmentationFailed("a positive and a negative point lie in the same voxel")
+    return told
+
+
+def _voxels(prompts: PromptSet, polarity: Polarity, geometry: VolumeGeometry) -> NDArray[np.int64]:
+    """Return the voxels (n, 3) of the points of one polarity that lie in the volume."""
+    points = [one.point_lps for one in prompts.prompts if isinstance(one, PointPrompt) and one.polarity is polarity]
+    within = [point for point in points if geometry.contains_lps(point)]
+    index = np.rint(geometry.lps_to_index(np.reshape(within, (-1, 3)))).astype(np.int64)
+    return np.asarray(np.clip(index, 0, np.asarray(geometry.shape) - 1))
+
+
+def _box_of(prompts: PromptSet, geometry: VolumeGeometry) -> NDArray[np.int64] | None:
+    """Return the first and last voxel (2, 3) of the smallest box of voxels that holds all box prompts; None for none.
+
+    Raises:
+        SegmentationFailed: when it lies outside the volume.
+    """
+    corners = [
+        (x, y, z)
+        for box in prompts.prompts
+        if isinstance(box, BoxPrompt)
+        for x, y, z in product(*zip(box.lower_lps, box.upper_lps, strict=True))
+    ]
+    if not corners:
+        return None
+    index = geometry.lps_to_index(corners)
+    lower = np.clip(np.ceil(index.min(axis=0)), 0, None)
+    upper = np.clip(np.floor(index.max(axis=0)), None, np.asarray(geometry.shape) - 1)
+    if (upper < lower).any():
+        raise SegmentationFailed("the box holds no voxel of the volume")
+    return np.stack((lower, upper)).astype(np.int64)
+
+
+def _hints_of(told: Told, geometry: VolumeGeometry) -> Hints:
+    drawn = told.drawn
+    return Hints(
+        positive=torch.from_numpy(geometry.index_to_lps(told.inside)),
+        negative=torch.from_numpy(geometry.index_to_lps(told.outside)),
+        box=None if told.box is None else _corners_of(told.box, geometry),
+        previous=Grid(drawn.mask, torch.from_numpy(np.array(drawn.geometry.affine))) if drawn else None,
+    )
+
+
+def _corners_of(box: NDArray[np.int64], geometry: VolumeGeometry) -> torch.Tensor:
+    """Return the (2, 3) corners, LPS mm, of the box along the axes of LPS round a box of voxels."""
+    lps = geometry.index_to_lps(list(product(*box.T)))
+    return torch.from_numpy(np.stack((lps.min(axis=0), lps.max(axis=0))))
+
+
+def _as_told(mask: NDArray[np.bool_], told: Told) -> NDArray[np.bool_]:
+    """Set the voxels clicked as inside; clear those clicked as outside, and those out of the box."""
+    if told.box is not None:
+        kept = np.zeros_like(mask)
+        window = tuple(slice(a, b + 1) for a, b in told.box.T)
+        kept[window] = mask[window]
+        mask = kept
+    mask[tuple(told.inside.T)] = True
+    mask[tuple(told.outside.T)] = False
+    return mask

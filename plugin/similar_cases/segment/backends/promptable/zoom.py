@@ -1,0 +1,284 @@
+"""Finding the right scale: look from afar, then again at the size of what was found."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from similar_cases.segment.backends.promptable.inputs import SIZE, CropGrid, network_input, sample
+from similar_cases.segment.backends.promptable.network import PromptableUNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoomRecipe:
+    """How often and at what scale to look; every number here changes masks. Chosen on the training patients.
+
+    Attributes:
+        first_spacing_mm: of the first look where nothing is known of the size; 64 voxels of 6.5 mm are 42 cm.
+        volume_share: the first look is at most so many times as wide as the volume is long; emptiness tells nothing.
+        smallest_spacing_mm, largest_spacing_mm: bounds of every look.
+        wanted_share: a found region should fill this share of the crop's side.
+        looks: at most so many.
+        enough: ratio of wanted and present spacing below which another look would show the same.
+        threshold: probability from which a voxel is inside.
+        mirrored: whether the last look is averaged with its mirror image's.
+        spread: the last look is averaged with looks at so many times its spacing and at so much less; 1 for none.
+    """
+
+    first_spacing_mm: float = 6.5
+    volume_share: float = 1.5
+    smallest_spacing_mm: float = 0.5
+    largest_spacing_mm: float = 8.0
+    wanted_share: float = 0.45
+    looks: int = 4
+    enough: float = 1.3
+    threshold: float = 0.5
+    mirrored: bool = False
+    spread: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Voxels (k, j, i), and (4, 4) float64 from (k, j, i) to LPS mm."""
+
+    voxels: NDArray[np.float32] | NDArray[np.bool_]
+    affine: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Hints:
+    """What a person showed, LPS mm.
+
+    Attributes:
+        positive, negative: (n, 3) points inside and outside.
+        box: (2, 3) lower and upper corner, or None.
+        previous: a mask so far, 0 and 1 on its own grid, or None.
+    """
+
+    positive: Tensor = field(default_factory=lambda: torch.zeros(0, 3, dtype=torch.float64))
+    negative: Tensor = field(default_factory=lambda: torch.zeros(0, 3, dtype=torch.float64))
+    box: Tensor | None = None
+    previous: Grid | None = None
+
+    def known_corners(self) -> Tensor | None:
+        """Return the (2, 3) corners of the box, or round the mask so far; None where neither tells the size."""
+        if self.box is not None or self.previous is None:
+            return self.box
+        index: Tensor = torch.from_numpy(np.argwhere(self.previous.voxels)).double()
+        lps: Tensor = index @ self.previous.affine[:3, :3].T + self.previous.affine[:3, 3]
+        return torch.stack((lps.amin(0), lps.amax(0)))
+
+    def first_click(self) -> "Hints":
+        """Return the first positive point alone."""
+        return Hints(positive=self.positive[:1])
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What one look showed.
+
+    Attributes:
+        grid: the crop's.
+        probability: (SIZE, SIZE, SIZE) float32.
+        quality: the network's estimate of the intersection over union, 0 to 1.
+        level: probability over which a voxel is inside.
+    """
+
+    grid: CropGrid
+    probability: Tensor
+    quality: float
+    level: float
+
+    def found_at(self, points: Tensor) -> NDArray[np.bool_]:
+        """Return the parts (z, y, x) within two voxels of any point (n, 3), LPS mm; all of it without points."""
+        mask = self.probability.numpy() > self.level
+        if not len(points):
+            return mask
+        labels, _ = ndimage.label(mask)
+        near = np.unique(labels[_near(self.grid.to_index(points))])
+        return np.isin(labels, near[near > 0])
+
+    def reduced_to(self, points: Tensor) -> "Look":
+        """Return the look with nothing but the parts at the points; what is likeliest there where none is inside."""
+        found, level = self.found_at(points), self.level
+        if not found.any() and len(points):
+            level = float(self.probability[_near(self.grid.to_index(points))].max()) / 2
+            found = replace(self, level=level).found_at(points)
+        return replace(self, probability=self.probability * torch.from_numpy(found), level=level)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Looker:
+    """The network, where it computes, and how it looks."""
+
+    network: PromptableUNet
+    recipe: ZoomRecipe = field(default_factory=ZoomRecipe)
+    device: str = "cpu"
+
+    def find(self, volume: Grid, hints: Hints) -> Look:
+        """Return the last look, its stray parts removed.
+
+        A box or a mask so far tells where to look, once. Else the first click alone finds the scale, and a last look
+        there sees all clicks: corrections refine a region, and do not throw the scale over.
+
+        Args:
+            volume: (k, j, i), any unit.
+            hints: at least one positive point, a box or a mask.
+        """
+        fill = float(np.nan_to_num(volume.voxels.min()))
+        known = hints.known_corners()
+        grid = self._fitting_grid(volume, hints, fill) if known is None else _told_grid(known, hints, self.recipe)
+        inputs = _input_of(volume, hints, grid, fill)
+        return self._steadied(self._look(inputs, grid), inputs, volume, hints, fill).reduced_to(hints.positive)
+
+    def _fitting_grid(self, volume: Grid, hints: Hints, fill: float) -> CropGrid:
+        """Look at the first click until the crop fits what is found in it; return that crop, widened for all clicks."""
+        grid, click = _first_grid(volume, hints, self.recipe), hints.first_click()
+        for _ in range(self.recipe.looks - 1):
+            found = self._look(_input_of(volume, click, grid, fill), grid).found_at(click.positive)
+            wanted = _wanted_spacing(found, grid.spacing_mm, self.recipe)
+            if abs(np.log(wanted / grid.spacing_mm)) < np.log(self.recipe.enough):
+                break
+            grid = CropGrid(grid.centre_lps, wanted)
+        return _holding(grid, hints.positive)
+
+    def _steadied(self, look: Look, inputs: Tensor, volume: Grid, hints: Hints, fill: float) -> Look:
+        """Average the last look with its mirror image's and with looks at neighbouring scales."""
+        others = []
+        if self.recipe.mirrored:
+            mirrored = self._look(inputs.flip(-1), look.grid)
+            others.append(replace(mirrored, probability=mirrored.probability.flip(-1)))
+        if self.recipe.spread != 1.0:
+            for ratio in (self.recipe.spread, 1 / self.recipe.spread):
+                grid = CropGrid(look.grid.centre_lps, look.grid.spacing_mm * ratio)
+                others.append(self._look(_input_of(volume, hints, grid, fill), grid))
+        return _averaged(look, others) if others else look
+
+    def _look(self, inputs: Tensor, grid: CropGrid) -> Look:
+        with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16):
+            logits, quality = self.network(inputs[None].to(self.device))
+        return Look(grid, logits[0, 0].float().sigmoid().cpu(), float(quality[0]), self.recipe.threshold)
+
+    def mask(self, volume: Grid, hints: Hints) -> tuple[NDArray[np.bool_], float]:
+        """Return the mask (k, j, i) in the volume's grid, and the estimated quality in 0 to 1."""
+        look = self.find(volume, hints)
+        return back_to_volume(look, volume), look.quality
+
+
+def one_mask(
+    network: PromptableUNet, voxels: Tensor, affine: Tensor, positive_lps: Tensor, *, device: str = "cpu"
+) -> NDArray[np.bool_]:
+    """Return the mask (k, j, i) that positive points (n, 3), LPS mm, give in a whole volume."""
+    looker = Looker(network=network, device=device)
+    return looker.mask(Grid(voxels.numpy(), affine), Hints(positive=positive_lps))[0]
+
+
+def back_to_volume(look: Look, volume: Grid) -> NDArray[np.bool_]:
+    """Sample a look's probability at the voxels of the volume; True (k, j, i) where it is over its level."""
+    mask = np.zeros(volume.voxels.shape, dtype=bool)
+    low, high = _reach(volume, look.grid)
+    if (high <= low).any():
+        return mask
+    to_crop = torch.linalg.solve(look.grid.to_lps, volume.affine)
+    axes = [torch.arange(int(a), int(b), dtype=torch.float64) for a, b in zip(low, high, strict=True)]
+    k, j, i = (to_crop[:3, axis, None] * values for axis, values in enumerate(axes))
+    index = k[:, :, None, None] + j[:, None, :, None] + i[:, None, None, :] + to_crop[:3, 3, None, None, None]
+    where = (index * (2.0 / (SIZE - 1)) - 1.0).flip(0).permute(1, 2, 3, 0).float()[None]
+    sampled = functional.grid_sample(
+        look.probability[None, None], where, mode="bilinear", padding_mode="zeros", align_corners=True
+    )
+    mask[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))] = (sampled[0, 0] > look.level).numpy()
+    return mask
+
+
+def _averaged(look: Look, others: list[Look]) -> Look:
+    """Return the mean, on the grid of `look`, of what all saw that cover a voxel."""
+    total, seen = look.probability.clone(), torch.ones(SIZE, SIZE, SIZE)
+    for other in others:
+        total += sample(other.probability, other.grid.to_lps, look.grid, 0.0)
+        seen += sample(torch.ones(SIZE, SIZE, SIZE), other.grid.to_lps, look.grid, 0.0)
+    quality = (look.quality + sum(other.quality for other in others)) / (1 + len(others))
+    return replace(look, probability=total / seen, quality=quality)
+
+
+def _told_grid(known: Tensor, hints: Hints, recipe: ZoomRecipe) -> CropGrid:
+    """Return the crop that a box or a mask of `known` corners fills as it should."""
+    wanted = float((known[1] - known[0]).max()) / (SIZE * recipe.wanted_share)
+    spacing = float(np.clip(wanted, recipe.smallest_spacing_mm, recipe.largest_spacing_mm))
+    return _holding(CropGrid(known.mean(0), spacing), hints.positive)
+
+
+def _first_grid(volume: Grid, hints: Hints, recipe: ZoomRecipe) -> CropGrid:
+    """Return where to look first: round the first click, from afar."""
+    longest = float((volume.affine[:3, :3].norm(dim=0) * torch.tensor(volume.voxels.shape)).max())
+    return CropGrid(hints.positive[0], min(recipe.first_spacing_mm, recipe.volume_share * longest / SIZE))
+
+
+def _holding(grid: CropGrid, points: Tensor) -> CropGrid:
+    """Return the crop, widened where a point (n, 3), LPS mm, lies outside or at its border."""
+    if not len(points):
+        return grid
+    farthest = float((points - grid.centre_lps).abs().max())
+    return CropGrid(grid.centre_lps, max(grid.spacing_mm, 2.2 * farthest / SIZE))
+
+
+def _input_of(volume: Grid, hints: Hints, grid: CropGrid, fill: float) -> Tensor:
+    image = _sampled(volume, grid, fill)
+    previous = _sampled(hints.previous, grid, 0.0) if hints.previous else torch.zeros(SIZE, SIZE, SIZE)
+    box = _box_map(hints.box, grid)
+    return network_input(image, grid.to_index(hints.positive), grid.to_index(hints.negative), box, previous)
+
+
+def _sampled(volume: Grid, grid: CropGrid, fill: float) -> Tensor:
+    """Sample what the crop reaches of the volume: averaging all of a large one would cost more than the look."""
+    low, high = _reach(volume, grid)
+    if (high <= low).any():
+        return torch.full((SIZE, SIZE, SIZE), fill)
+    part = volume.voxels[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+    moved = volume.affine.clone()
+    moved[:3, 3] += volume.affine[:3, :3] @ low.double()
+    return sample(torch.from_numpy(np.nan_to_num(part.astype(np.float32), copy=False)), moved, grid, fill)
+
+
+def _reach(volume: Grid, grid: CropGrid) -> tuple[Tensor, Tensor]:
+    """Return the box of voxels (k, j, i) that the crop and a margin of one of its voxels reach; upper exclusive."""
+    ends = torch.tensor([-1.0, float(SIZE)], dtype=torch.float64)
+    corners = torch.cartesian_prod(ends, ends, ends)
+    lps = corners @ grid.to_lps[:3, :3].T + grid.to_lps[:3, 3]
+    index = torch.linalg.solve(volume.affine[:3, :3], (lps - volume.affine[:3, 3]).T)
+    shape = torch.tensor(volume.voxels.shape)
+    low = index.amin(1).floor().long().clamp(min=0)
+    return low, torch.minimum(index.amax(1).ceil().long() + 2, shape)
+
+
+def _box_map(box: Tensor | None, grid: CropGrid) -> Tensor:
+    if box is None:
+        return torch.zeros(SIZE, SIZE, SIZE)
+    ends = grid.to_index(box)
+    low, high = ends.amin(0), ends.amax(0)
+    axis = torch.arange(SIZE, dtype=torch.float64)
+    z, y, x = ((axis >= a - 0.5) & (axis <= b + 0.5) for a, b in zip(low, high, strict=True))
+    inside: Tensor = z[:, None, None] & y[None, :, None] & x[None, None, :]
+    return inside.float()
+
+
+def _near(points: Tensor) -> NDArray[np.bool_]:
+    """Tell which voxels of a crop (z, y, x) lie within two voxels, a side, of any point (n, 3), crop indices."""
+    near = np.zeros((SIZE, SIZE, SIZE), dtype=bool)
+    for point in points.round().long().clamp(0, SIZE - 1).tolist():
+        near[tuple(slice(max(0, c - 2), c + 3) for c in point)] = True
+    return near
+
+
+def _wanted_spacing(found: NDArray[np.bool_], spacing: float, recipe: ZoomRecipe) -> float:
+    """Return the spacing at which what was found would fill the wanted share of the crop, at most a step away."""
+    if not found.any():
+        return max(spacing / 2, recipe.smallest_spacing_mm)
+    sides = [int(np.ptp(np.flatnonzero(found.any(axis=others)))) + 1 for others in ((1, 2), (0, 2), (0, 1))]
+    wanted = max(sides) * spacing / (SIZE * recipe.wanted_share)
+    nearest, farthest = max(spacing / 3, recipe.smallest_spacing_mm), min(spacing * 2, recipe.largest_spacing_mm)
+    return float(np.clip(wanted, nearest, farthest))

@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+import torch
+from tests.unit.segment.lesions import dice
+from torch import nn
+
+from similar_cases.segment.backends.promptable.inputs import SIZE, CropGrid
+from similar_cases.segment.backends.promptable.zoom import (
+    Grid,
+    Hints,
+    Look,
+    Looker,
+    ZoomRecipe,
+    back_to_volume,
+    one_mask,
+)
+
+
+class LikeTheClick(nn.Module):
+    """Stands for a network: inside is what has the clicked intensity; notes every input that it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, inputs):
+        self.seen.append(inputs[0])
+        return (0.55 - inputs[:, 1:2].abs()) * 40.0, torch.tensor([0.8])
+
+
+def turned(spacing, angle):
+    cos, sin = np.cos(angle), np.sin(angle)
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]]) @ np.diag(spacing[::-1])[:, ::-1]
+    affine[:3, 3] = (-50.0, 30.0, -20.0)
+    return affine
+
+
+def ball(radius_mm, shape=(40, 120, 120), spacing=(3.0, 1.0, 1.0), angle=0.0):
+    """A bright ball in the middle of a volume: its grid, its mask, and its centre, LPS mm."""
+    affine = turned(spacing, angle)
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
+    lps = index @ affine[:3, :3].T + affine[:3, 3]
+    centre = affine[:3, :3] @ (np.array(shape) // 2) + affine[:3, 3]
+    mask = np.linalg.norm(lps - centre, axis=-1) <= radius_mm
+    noise = np.random.default_rng(2).normal(0, 1, shape)
+    return (
+        Grid((mask * 100.0 + noise).astype(np.float32), torch.from_numpy(affine)),
+        mask,
+        torch.from_numpy(centre)[None],
+    )
+
+
+@pytest.mark.parametrize("radius_mm", [10.0, 20.0, 45.0])
+@pytest.mark.parametrize("angle", [0.0, 0.6])
+def test_the_scale_follows_the_size(radius_mm, angle):
+    grid, truth, centre = ball(radius_mm, angle=angle)
+    looker = Looker(network=LikeTheClick())
+    look = looker.find(grid, Hints(positive=centre))
+    share = 2 * radius_mm / (SIZE * look.grid.spacing_mm)
+    assert 0.3 < share < 0.75
+    assert dice(back_to_volume(look, grid), truth) > 0.8
+
+
+def test_looking_ends_when_the_scale_fits_and_at_the_latest_after_the_looks_of_the_recipe():
+    grid, _, centre = ball(4.0)
+    for looks in (1, 2, 4):
+        network = LikeTheClick()
+        Looker(network=network, recipe=ZoomRecipe(looks=looks)).find(grid, Hints(positive=centre))
+        assert len(network.seen) <= looks
+
+
+def test_a_box_tells_the_size_and_one_look_is_enough():
+    grid, truth, centre = ball(12.0)
+    network = LikeTheClick()
+    box = torch.cat((centre - 12.0, centre + 12.0))
+    mask, quality = Looker(network=network).mask(grid, Hints(positive=centre, box=box))
+    assert len(network.seen) == 1
+    inside = network.seen[0][5]
+    side = round(24.0 / (24.0 / (SIZE * ZoomRecipe().wanted_share)))
+    assert abs(float(inside.sum()) ** (1 / 3) - side) <= 1
+    assert dice(mask, truth) > 0.8
+    assert quality == pytest.approx(0.8)
+
+
+def test_a_mask_so_far_tells_the_size_and_is_shown():
+    grid, truth, centre = ball(12.0, angle=0.3)
+    network = LikeTheClick()
+    Looker(network=network).find(grid, Hints(positive=centre, previous=Grid(truth, grid.affine)))
+    assert len(network.seen) == 1
+    shown = network.seen[0][6]
+    spacing = 24.0 / (SIZE * ZoomRecipe().wanted_share)
+    assert float(shown.sum()) * spacing**3 == pytest.approx(4 / 3 * np.pi * 12.0**3, rel=0.2)
+
+
+def test_corrections_keep_the_scale_that_the_first_click_found():
+    grid, _, centre = ball(12.0)
+    network = LikeTheClick()
+    looker = Looker(network=network)
+    alone = looker.find(grid, Hints(positive=centre))
+    negative = centre + torch.tensor([[15.0, 0.0, 0.0]])
+    more = looker.find(grid, Hints(positive=torch.cat((centre, centre + 2.0)), negative=negative))
+    assert more.grid.spacing_mm == alone.grid.spacing_mm
+    assert network.seen[-1][4].any()
+    assert float(network.seen[-1][3].sum()) > 1.1 * float(network.seen[0][3].sum())
+
+
+def test_clicks_far_apart_all_lie_in_the_crop():
+    grid, _, centre = ball(4.0)
+    far = torch.cat((centre, centre + torch.tensor([[55.0, 0.0, 0.0]])))
+    look = Looker(network=LikeTheClick()).find(grid, Hints(positive=far))
+    index = look.grid.to_index(far)
+    assert (index >= 0).all()
+    assert (index <= SIZE - 1).all()
+
+
+def test_parts_that_nobody_clicked_are_left_out_and_clicked_ones_stay():
+    grid, _, centre = ball(8.0)
+    second = np.roll(grid.voxels, 40, axis=2)
+    both = Grid(np.maximum(grid.voxels, second), grid.affine)
+    other = centre + torch.tensor([[40.0, 0.0, 0.0]])
+    looker = Looker(network=LikeTheClick())
+    one, two = looker.find(both, Hints(positive=centre)), looker.find(both, Hints(positive=torch.cat((centre, other))))
+    at = np.round(np.linalg.solve(grid.affine[:3, :3].numpy(), (other[0] - grid.affine[:3, 3]).numpy())).astype(int)
+    assert not back_to_volume(one, both)[tuple(at)]
+    assert back_to_volume(two, both)[tuple(at)]
+
+
+def test_where_nothing_is_inside_the_likeliest_at_the_click_is_taken():
+    probability = torch.full((SIZE, SIZE, SIZE), 0.05)
+    probability[32, 32, 32:35], probability[5, 5, 5] = 0.2, 0.9
+    grid = CropGrid(torch.zeros(3, dtype=torch.float64), 1.0)
+    look = Look(grid, probability, 0.1, 0.5).reduced_to(torch.zeros(1, 3, dtype=torch.float64))
+    assert look.level == pytest.approx(0.1)
+    assert look.probability.nonzero().tolist() == [[32, 32, 32], [32, 32, 33], [32, 32, 34]]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5])
+def test_a_mask_comes_back_to_the_voxels_that_it_was_seen_at(angle):
+    grid, truth, centre = ball(15.0, angle=angle)
+    crop = CropGrid(centre[0], 0.8)
+    index = torch.stack(torch.meshgrid(*[torch.arange(SIZE, dtype=torch.float64)] * 3, indexing="ij"), -1)
+    apart = (index - (SIZE - 1) / 2).norm(dim=-1) * 0.8
+    look = Look(crop, torch.sigmoid((15.0 - apart) * 4).float(), 1.0, 0.5)
+    back = back_to_volume(look, grid)
+    assert back.shape == truth.shape
+    assert dice(back, truth) > 0.98
+
+
+def test_a_crop_beside_the_volume_gives_nothing():
+    grid, _, centre = ball(4.0)
+    look = Look(CropGrid(centre[0] + 5000.0, 1.0), torch.ones(SIZE, SIZE, SIZE), 1.0, 0.5)
+    assert not back_to_volume(look, grid).any()
+
+
+def test_neighbouring_scales_and_the_mirror_image_are_averaged():
+    grid, truth, centre = ball(12.0)
+    plain, steady = LikeTheClick(), LikeTheClick()
+    Looker(network=plain).find(grid, Hints(positive=centre))
+    recipe = ZoomRecipe(mirrored=True, spread=1.3)
+    mask, _ = Looker(network=steady, recipe=recipe).mask(grid, Hints(positive=centre))
+    assert len(steady.seen) == len(plain.seen) + 3
+    assert torch.equal(steady.seen[-3], steady.seen[-4].flip(-1))
+    assert dice(mask, truth) > 0.8
+
+
+def test_voxels_that_are_no_number_do_no_harm():
+    grid, truth, centre = ball(12.0)
+    holed = grid.voxels.copy()
+    holed[0] = np.nan
+    mask = one_mask(LikeTheClick(), torch.from_numpy(holed), grid.affine, centre)
+    assert dice(mask, truth) > 0.8
