@@ -4,7 +4,7 @@ Only the network is replaced, by a histogram, so that a series takes a fraction 
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +100,10 @@ class Outages:
         self._check()
         self.stored += [str(instance.SOPInstanceUID) for instance in instances]
         self._pacs.store_instances(instances)
+
+    def remove_instances(self, series: SeriesRef, sop_instance_uids: Collection[str]) -> None:
+        self._check()
+        self._pacs.remove_instances(series, sop_instance_uids)
 
 
 @dataclass

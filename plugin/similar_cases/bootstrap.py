@@ -111,7 +111,7 @@ def open_pacs(settings: Settings) -> PacsClient:
         max_series_bytes=pacs.max_series_mib * 2**20,
         max_nesting=pacs.max_nesting,
     )
-    return DicomWebClient(dicomweb_url(settings), http_access(settings), bounds, open_feed(settings).instances_of)
+    return DicomWebClient(dicomweb_url(settings), http_access(settings), bounds, open_feed(settings))
 
 
 def dicomweb_url(settings: Settings) -> str:

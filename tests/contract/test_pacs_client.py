@@ -57,13 +57,13 @@ def orthancs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Ver
 def connect(request: pytest.FixtureRequest, tmp_path: Path, orthancs: Callable[[Version], OrthancServer]) -> Connect:
     if request.param == "folder":
         return lambda bounds: FolderPacs(tmp_path, bounds)
-    version, lists_by_rest = request.param
+    version, by_rest = request.param
     if reason := why_not(version):
         flag = "--require-orthanc" if version == "debian" else "--require-forky"
         (pytest.fail if request.config.getoption(flag) else pytest.skip)(reason)
     orthanc = orthancs(version)
-    listing = OrthancFeed(orthanc.url).instances_of if lists_by_rest else None
-    return lambda bounds: DicomWebClient(orthanc.process.dicomweb_url, bounds=bounds, instances_of=listing)
+    rest = OrthancFeed(orthanc.url) if by_rest else None
+    return lambda bounds: DicomWebClient(orthanc.process.dicomweb_url, bounds=bounds, rest=rest)
 
 
 @pytest.fixture
@@ -232,3 +232,16 @@ def test_one_instance_is_retrieved_by_its_study_alone(client: PacsClient) -> Non
         client.retrieve_instance(str(images[2].StudyInstanceUID), "1.2.3")
     with pytest.raises(NotFound):
         client.retrieve_instance("1.2.3", str(images[2].SOPInstanceUID))
+
+
+def test_what_is_taken_back_is_gone_and_the_rest_stays(client: PacsClient, request: pytest.FixtureRequest) -> None:
+    images = phantom_series(SMALL)
+    client.store_instances(images)
+    series, uids = series_of(images[0]), uids_of(images)
+    client.remove_instances(replace(series, study_uid="2.25.1"), uids)
+    assert client.search_instances(series) == uids
+    for _ in range(2):  # gone already is no error
+        client.remove_instances(series, uids[:2])
+    # DICOMweb alone knows no deletion
+    by_dicomweb_alone = request.node.callspec.params["connect"] in (("debian", False), ("forky", False))
+    assert client.search_instances(series) == (uids if by_dicomweb_alone else uids[2:])

@@ -1,6 +1,6 @@
-"""The PACS as the pipeline sees it: search, retrieve, store."""
+"""The PACS as the pipeline sees it: search, retrieve, store; and take back what was stored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +62,14 @@ class PacsClient(Protocol):
 
         Raises:
             StoreFailed: when the archive refused one, or does not have it afterwards.
+        """
+        ...
+
+    def remove_instances(self, series: SeriesRef, sop_instance_uids: Collection[str]) -> None:
+        """Take Instances of ours back, which newer ones replace; those that are gone already are passed over.
+
+        Raises:
+            PacsUnavailable: when the archive does not answer.
         """
         ...
 

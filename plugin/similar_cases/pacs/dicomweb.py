@@ -6,7 +6,7 @@ Used from several threads; each has a session of its own, as requests asks.
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from dicomweb_client import DICOMwebClient
@@ -40,6 +40,18 @@ _AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 DicomJson = dict[str, dict[str, Any]]
 
 
+class RestSide(Protocol):
+    """What an archive does by a REST API of its own: ``OrthancFeed``."""
+
+    def instances_of(self, series: SeriesRef) -> list[str]:
+        """Return the SOP Instance UIDs of a Series, sorted; empty where there is none."""
+        ...
+
+    def remove_instances(self, series: SeriesRef, sop_instance_uids: Collection[str]) -> None:
+        """Delete Instances of one Series; those that are gone already are passed over."""
+        ...
+
+
 class DicomWebClient:
     """A ``PacsClient`` over DICOMweb.
 
@@ -47,8 +59,8 @@ class DicomWebClient:
         url: root of the service, as ``http://host:8042/dicom-web``.
         access: credentials and patience.
         bounds: what one Series may cost.
-        instances_of: lists the SOP Instance UIDs of a Series instead of QIDO-RS, as ``OrthancFeed.instances_of``:
-            Orthanc opens every file for QIDO-RS, and a hostile one brings it down.
+        rest: the same archive by its own REST API, for what DICOMweb cannot do: list Instances without opening every
+            file (where Orthanc does, for QIDO-RS, a hostile one brings it down), and take ours back.
     """
 
     def __init__(
@@ -56,12 +68,12 @@ class DicomWebClient:
         url: str,
         access: HttpAccess | None = None,
         bounds: Bounds | None = None,
-        instances_of: Callable[[SeriesRef], list[str]] | None = None,
+        rest: RestSide | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._access = access or HttpAccess()
         self._bounds = bounds or Bounds()
-        self._instances_of = instances_of
+        self._rest = rest
         self._local = threading.local()
 
     def search_series(self, study_uid: str | None = None) -> list[SeriesListing]:
@@ -75,8 +87,8 @@ class DicomWebClient:
 
     def search_instances(self, series: SeriesRef) -> list[str]:
         """Search for the SOP Instance UIDs of a Series, sorted; empty where the archive has no such Series."""
-        if self._instances_of is not None:
-            return self._instances_of(series)
+        if self._rest is not None:
+            return self._rest.instances_of(series)
         search = self._client.search_for_instances
         answers = self._search(
             lambda limit, offset: search(series.study_uid, series.series_uid, limit=limit, offset=offset), "00080018"
@@ -213,6 +225,11 @@ class DicomWebClient:
             content_type = answer.headers.get("Content-Type", "")
             chunks = answer.iter_content(_CHUNK_BYTES)
             yield from parts_of(chunks, boundary_of(content_type), self._bounds.max_instance_bytes)
+
+    def remove_instances(self, series: SeriesRef, sop_instance_uids: Collection[str]) -> None:
+        """Take Instances of ours back; where the archive has DICOMweb alone they stay, as PS3.18 knows no deletion."""
+        if self._rest is not None:
+            self._rest.remove_instances(series, sop_instance_uids)
 
     def _store_batch(self, batch: list[Dataset]) -> None:
         try:

@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,12 @@ class FolderPacs:
             path = there.get(str(instance.get("SOPInstanceUID", ""))) or self._write(instance)
             if flaw := difference(instance, self._read(path)):
                 raise StoreFailed(f"instance {instance.SOPInstanceUID} lies there otherwise than it was sent: {flaw}")
+
+    def remove_instances(self, series: SeriesRef, sop_instance_uids: Collection[str]) -> None:
+        """Delete the files of Instances of one Series."""
+        for path, entry in self._instances().items():
+            if entry.series == series and entry.sop_instance_uid in sop_instance_uids:
+                Path(path).unlink(missing_ok=True)
 
     def _instances(self) -> dict[str, _Entry]:
         """Return the files that are Instances, in the order of their paths, each UID once."""

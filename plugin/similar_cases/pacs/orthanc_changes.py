@@ -4,10 +4,11 @@ Orthanc numbers its changes. A deleted resource takes its lines along, and its d
 feed must also ask, from its own side, what still exists.
 """
 
+import contextlib
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -145,11 +146,15 @@ class OrthancFeed:
 
     def instances_of(self, series: SeriesRef) -> list[str]:
         """Return the SOP Instance UIDs of a Series, sorted; empty where Orthanc has no such Series."""
-        found: set[str] = set()
-        for match in self._post("/tools/lookup", series.series_uid):
-            if match["Type"] == "Series":
-                found |= self._instances_under(match["ID"], series)
-        return sorted(found)
+        return sorted(self._identifiers_in(series))
+
+    def remove_instances(self, series: SeriesRef, sop_instance_uids: Collection[str]) -> None:
+        """Delete Instances of one Series; those that are gone already are passed over."""
+        there = self._identifiers_in(series)
+        for uid in sorted(there.keys() & set(sop_instance_uids)):
+            with contextlib.suppress(NotFound), translated(self._url):
+                answer = self._session.delete(f"{self._url}/instances/{there[uid]}", timeout=self._access.timeout)
+                answer.raise_for_status()
 
     def exists(self, level: str, orthanc_id: str) -> bool:
         """Tell whether Orthanc has a ``patient``, ``study``, ``series`` or ``instance`` under that identifier."""
@@ -180,14 +185,22 @@ class OrthancFeed:
             manufacturer_model_name=self._model_name(told["Instances"][0]) if modality in _KINDS_OF_OURS else "",
         )
 
-    def _instances_under(self, orthanc_id: str, series: SeriesRef) -> set[str]:
-        """Return the SOP Instance UIDs under one identifier; none where it is of another Study, or gone by now."""
+    def _identifiers_in(self, series: SeriesRef) -> dict[str, str]:
+        """Return SOP Instance UID → identifier of all Instances of a Series."""
+        found: dict[str, str] = {}
+        for match in self._post("/tools/lookup", series.series_uid):
+            if match["Type"] == "Series":
+                found |= self._identifiers_under(match["ID"], series.study_uid)
+        return found
+
+    def _identifiers_under(self, series_orthanc_id: str, study_uid: str) -> dict[str, str]:
+        """Return those under one identifier; none where it is of another Study, or gone by now."""
         try:
-            study = _study_of(self._get(f"/studies/{self._get(f'/series/{orthanc_id}')['ParentStudy']}"))
-            told = self._get(f"/series/{orthanc_id}/instances") if study.study_uid == series.study_uid else []
+            study = _study_of(self._get(f"/studies/{self._get(f'/series/{series_orthanc_id}')['ParentStudy']}"))
+            told = self._get(f"/series/{series_orthanc_id}/instances") if study.study_uid == study_uid else []
         except NotFound:
-            return set()
-        return {one["MainDicomTags"]["SOPInstanceUID"] for one in told}
+            return {}
+        return {one["MainDicomTags"]["SOPInstanceUID"]: one["ID"] for one in told}
 
     def _model_name(self, instance_orthanc_id: str) -> str:
         try:

@@ -15,6 +15,7 @@ from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
 from similar_cases.index.rows import IndexedSeries
+from similar_cases.pacs.client import uids_of
 from similar_cases.pipeline.annotations import prompts_for, retrieve_annotations
 from similar_cases.pipeline.content import Content, content_of, pipeline_of
 from similar_cases.pipeline.faults import told
@@ -78,6 +79,7 @@ def ingest_series(
         raise DescriptionFailed("; ".join(steps.failures) or "nothing in the series could be described")
     with steps("store"):
         store(results, tools)
+        remove_superseded(series, results, tools)
     return IngestReport(
         content=held,
         results=IndexedSeries(
@@ -143,6 +145,19 @@ def store(results: Sequence[Dataset], tools: Tools) -> None:
     remaining = iter(results)
     while some := list(islice(remaining, STORED_AT_A_TIME)):
         tools.pacs.store_instances(some)
+
+
+def remove_superseded(series: SeriesRef, results: Sequence[Dataset], tools: Tools) -> None:
+    """Take back what an earlier ingestion stored of the Series, and this one did not: a Region has one SEG and one SR.
+
+    Raises:
+        PacsUnavailable: when the PACS does not answer.
+    """
+    kept = set(uids_of(results))
+    for ours in tools.recorder.result_series(series) if tools.recorder else ():
+        superseded = set(tools.pacs.search_instances(ours)) - kept
+        if superseded:
+            tools.pacs.remove_instances(ours, superseded)
 
 
 def _region_case(

@@ -110,8 +110,13 @@ def _add_series(instance: Dataset, header: SourceHeader, role: Role, settings: R
     """
     number = header.series_number if 0 <= header.series_number < 10_000_000 else 0
     instance.SeriesNumber = 9000 + 10 * number + (1 if role is Role.SEG else 2)
-    instance.SeriesInstanceUID = derived_uid(role, header.series_uid, settings.fingerprint, settings.software_version)
+    instance.SeriesInstanceUID = result_series_uid(role, header.series_uid, settings)
     instance.SeriesDescription = f"{_SERIES_DESCRIPTIONS[role]} of {header.modality} series {header.series_number}"[:64]
+
+
+def result_series_uid(role: Role, source_series_uid: str, settings: RecorderSettings) -> str:
+    """Return the Series in which the results of a source Series stand."""
+    return derived_uid(role, source_series_uid, settings.fingerprint, settings.software_version)
 
 
 def _instance_number(tracking_uid: str) -> int:

@@ -7,10 +7,11 @@ from pydicom import Dataset
 
 from similar_cases.domain.description import Description
 from similar_cases.domain.errors import MalformedDicom
+from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
 from similar_cases.record.planes import mask_planes
-from similar_cases.record.provenance import RecorderSettings
+from similar_cases.record.provenance import RecorderSettings, Role, result_series_uid
 from similar_cases.record.seg import segmentation
 from similar_cases.record.source import header_of
 from similar_cases.record.sr import Measured, measurement_report
@@ -39,6 +40,11 @@ class Recorder:
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that change with the rules by which objects are written, and the site's choices."""
         return self._settings.fingerprint
+
+    def result_series(self, source: SeriesRef) -> tuple[SeriesRef, ...]:
+        """Return the Series in which the SEG and the SR of a source Series stand."""
+        uids = (result_series_uid(role, source.series_uid, self._settings) for role in Role)
+        return tuple(SeriesRef(source.study_uid, uid) for uid in uids)
 
     def record(self, source: Sequence[Dataset], volume: Volume, region: Region, description: Description) -> Recorded:
         """Make the SEG and the SR of one Region.

@@ -275,7 +275,7 @@ def _of_the_mask(region: Region, settings: RecorderSettings) -> list[Measurement
     measurements = [
         Measurement(
             name=code_item(VOLUME),
-            value=region.volume_ml,
+            value=_rounded(region.volume_ml),
             unit=code_item(MILLILITRE),
             method=code_item(SUM_OF_VOXELS),
             algorithm_id=algorithm,
@@ -308,4 +308,9 @@ def _radiomics(measured: Measured) -> list[Measurement]:
 def _number(
     name: CodedConcept, value: float, unit: CodedConcept, algorithm: AlgorithmIdentification | None = None
 ) -> Measurement:
-    return Measurement(name=code_item(name), value=float(value), unit=code_item(unit), algorithm_id=algorithm)
+    return Measurement(name=code_item(name), value=_rounded(value), unit=code_item(unit), algorithm_id=algorithm)
+
+
+def _rounded(value: float) -> float:
+    """Keep seven digits: those behind them depend on where arrays lie in memory, and must not make another object."""
+    return float(f"{value:.7g}")

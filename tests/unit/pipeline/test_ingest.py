@@ -75,6 +75,33 @@ def test_an_annotation_that_comes_later_is_linked_when_it_comes(archive):
     assert len(regions(archive, series)) == 1
 
 
+def test_what_is_recorded_anew_takes_the_place_of_what_was_recorded_before(archive):
+    one = phantom("1")
+    images = images_of(one)
+    archive.put(images[:6])
+    archive.put([contours_of(one)])
+    work(archive)
+    archive.put(images[6:])
+    work(archive)
+    [case] = regions(archive, archive.put(images))
+    ours = [archive.tools.recorder.result_series(case.series)]
+    assert [archive.pacs.search_instances(series) for pair in ours for series in pair] == [
+        [case.region.seg_sop_instance_uid],
+        [case.region.sr_sop_instance_uid],
+    ]
+    assert len(set(archive.pacs.stored)) == 4
+
+
+def test_results_go_with_their_region(archive):
+    one = phantom("1")
+    series, contours = archive.put(images_of(one)), archive.put([contours_of(one)])
+    work(archive)
+    archive.take_away(contours)
+    work(archive)
+    assert regions(archive, series) == []
+    assert [archive.pacs.search_instances(ours) for ours in archive.tools.recorder.result_series(series)] == [[], []]
+
+
 def test_an_annotation_that_comes_first_waits_for_its_images(archive):
     one = phantom("1")
     archive.put([contours_of(one)])
