@@ -77,7 +77,6 @@ window.config = {
         thumbnailRendering: 'wadors',
         enableStudyLazyLoad: true,
         dicomUploadEnabled: false,
-        omitQuotationForMultipartRequest: true,
         singlepart: 'bulkdata,video,pdf',
         bulkDataURI: { enabled: true },
       },

@@ -47,6 +47,12 @@ const questionOfSeries = (displaySet) => ({
   points: [],
 });
 
+/** Return the page's address, about the series of a question where there is one. */
+function addressOf(question, parameters) {
+  const about = question ? { StudyInstanceUIDs: question.study, SeriesInstanceUIDs: question.series } : {};
+  return `${PAGE}?${new URLSearchParams({ ...parameters, ...about })}`;
+}
+
 /** Return the images that the active viewport shows, or undefined: a SEG lies over them as a further display set. */
 function shownImages({ viewportGridService, displaySetService }, viewportId = viewportGridService.getActiveViewportId()) {
   const uids = viewportGridService.getDisplaySetsUIDsForViewport(viewportId) || [];
@@ -78,13 +84,8 @@ class PageFrame {
   /** Show the page in `container`, about `question`'s series. */
   mount(container, question) {
     this.isReady = false;
-    const asked = new URLSearchParams({ embedded: '1' });
-    if (question) {
-      asked.set('StudyInstanceUIDs', question.study);
-      asked.set('SeriesInstanceUIDs', question.series);
-    }
     this.element = document.createElement('iframe');
-    this.element.src = `${PAGE}?${asked}`;
+    this.element.src = addressOf(question, { embedded: '1' });
     this.element.title = 'Similar Cases';
     this.element.setAttribute('data-cy', 'similar-cases-frame');
     this.element.style.cssText = 'border:0;width:100%;height:100%;display:block';
@@ -245,6 +246,10 @@ function makeTools({ servicesManager, commandsManager }) {
     const question = (measurement && questionOfMeasurement(measurement)) || (images && questionOfSeries(images));
     if (!question) {
       complain('Show a series first.');
+      return;
+    }
+    if (!services.panelService.getPanels('right').some(({ id }) => id === PANEL_ID)) {
+      window.open(addressOf(question, {}), '_blank', 'noopener');
       return;
     }
     frame.ask(question);
