@@ -205,8 +205,9 @@ class TestByKeyboard:
         expect(page.locator(".beside h2")).to_be_focused()
         tab_to(page, ".beside canvas")
         there, here = desk.slice_of(desk.beside), desk.slice_of(desk.images)
-        page.keyboard.press("PageDown")
-        expect(desk.beside).to_have_attribute("data-slice", str(there + 1))
+        for _ in range(3):
+            page.keyboard.press("PageDown")
+        expect(desk.beside).to_have_attribute("data-slice", str(there + 3))
         expect(desk.images).not_to_have_attribute("data-slice", str(here))
         page.keyboard.press("Shift+Tab")
         expect(page.locator(".beside [data-act=close]")).to_be_focused()

@@ -8,7 +8,7 @@ import { promptsOf, viewerOf } from "./embedded.js";
 import { Filters } from "./filters.js";
 import { Question, outlined } from "./question.js";
 import { showRadiomics } from "./radiomics.js";
-import { Stage } from "./stage.js";
+import { Stage, afterDrawing } from "./stage.js";
 import * as say from "./strings.js";
 import { viewersOf } from "./viewers.js";
 
@@ -276,7 +276,7 @@ class SeriesPage {
       this.redraw();
       if (region) {
         this.showRegion(region);
-        if (isPrompt) window.requestAnimationFrame(() => window.requestAnimationFrame(() => performance.mark("mask")));
+        if (isPrompt) afterDrawing(() => performance.mark("mask"));
         this.stage.root.dataset.region = region.told.tracking_uid;
       }
     } catch (error) {

@@ -255,6 +255,7 @@ export class Stage {
     this.other.close();
     this.other = null;
     this.beside.hidden = true;
+    delete this.frame.dataset.compared;
     show(this.beside);
     this.frame.classList.remove("compared");
     this.scene.changed();
@@ -303,7 +304,9 @@ class Beside {
         scene.changed();
         this.stage.centre();
       }
-      this.stage.frame.dataset.compared = found.case;
+      afterDrawing(() => {
+        if (this.stage.other === this) this.stage.frame.dataset.compared = found.case;
+      });
     } catch (error) {
       if (!this.loading.signal.aborted) this.state.textContent = error.message || WORDS.workerAway;
     }
@@ -334,6 +337,9 @@ class Beside {
     this.views.forEach((view) => view.close());
   }
 }
+
+/** Call `then` when what was changed is on the screen. */
+export const afterDrawing = (then) => window.requestAnimationFrame(() => window.requestAnimationFrame(then));
 
 /** A key picture as a volume of one slice, on its own place in the patient. */
 export function volumeOfPicture(told) {
