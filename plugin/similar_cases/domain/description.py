@@ -45,8 +45,8 @@ class RadiomicsRecipe:
 class RadiomicsVector:
     """Named values in the recipe's order. A feature that could not be computed is absent, with the reason in `missing`.
 
-    Names are ``class_Feature`` in pyradiomics' words, such as ``glcm_Contrast`` or ``shape_MeshVolume``. `notes` tell, for
-    people, where the Region asked for more than the recipe's plain way (a coarser spacing, a mask thinner than a voxel).
+    Names are ``class_Feature`` in pyradiomics' words, such as ``glcm_Contrast`` or ``shape_MeshVolume``. `notes` tell
+    people where the Region asked for more than the recipe's plain way (a coarser spacing, a mask thinner than a voxel).
     """
 
     values: Mapping[str, float]
