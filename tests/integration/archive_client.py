@@ -67,8 +67,11 @@ class ArchiveClient:
     def series(self) -> dict[str, dict[str, Any]]:
         """Return what is known of each series of images or annotations, by its UID."""
         found: dict[str, dict[str, Any]] = {}
-        while page := self.get(wire.ROUTE_SERIES, annotations="true", limit=500, offset=len(found))["series"]:
+        offset = 0
+        while page := self.get(wire.ROUTE_SERIES, annotations="true", limit=500, offset=offset)["series"]:
+            # what changed last comes first: a row may come again on the next page
             found |= {row["series"]: row for row in page}
+            offset += len(page)
         return found
 
     def images(self) -> dict[str, dict[str, Any]]:
