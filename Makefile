@@ -5,6 +5,7 @@
 #   make run DATA=folder  the same with your own DICOM
 #   make test             all checks and tests
 #   make check            formatting, lint, types, import rules, architecture and unit tests: no Orthanc, no network
+#   make browser          the page and OHIF in a real browser against a real Orthanc
 #   make bench            the benchmarks of tests/benchmark, as JSON
 #   make images           builds both Dockerfiles without a daemon and asks each image for its health (root)
 #   make clean            removes what the others made
@@ -12,7 +13,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test check bench images clean setup
+.PHONY: run test check browser bench images clean setup
 
 PYTHON ?= python3
 # plain pip finds a CPU build where the machine offers one; set TORCH="torch" for whatever your index has
@@ -38,6 +39,10 @@ check: $(VENV)/.installed
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/architecture tests/unit plugin $(PYTEST)
+
+browser: $(VENV)/.installed
+	@docker/install-debian.sh orthanc test ohif
+	@$(BIN)/python -m pytest tests/browser --require-orthanc --require-browser $(PYTEST)
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m tests.benchmark
