@@ -4,6 +4,7 @@ A ``Link`` holds one address, replaced as a whole: a reader sees the old one or 
 Every wait is on a socket, so the interpreter that Orthanc's threads share is free meanwhile.
 """
 
+import contextlib
 import http.client
 import socket
 import ssl
@@ -115,7 +116,9 @@ class Exchange:
             raise WorkerAway(f"the worker at {self._address.url} is away: {error}") from error
         self._wait_no_longer_than_the_deadline()
         try:
-            self._connection.request(method, target, body, {**headers, wire.TOKEN_HEADER: self._address.token})
+            # who refuses a body for its length answers and hangs up without reading it: the answer is there all the same
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._connection.request(method, target, body, {**headers, wire.TOKEN_HEADER: self._address.token})
             self._wait_no_longer_than_the_deadline()
             return self._connection.getresponse()
         except TimeoutError as error:
@@ -143,5 +146,6 @@ class Exchange:
 
     def _wait_no_longer_than_the_deadline(self) -> None:
         left = self._deadline.left()
-        if self._socket is not None:
+        # http.client closes it with the last byte, where the worker says that it hangs up
+        if self._socket is not None and self._socket.fileno() >= 0:
             self._socket.settimeout(left)

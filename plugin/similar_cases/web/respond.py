@@ -67,7 +67,8 @@ def negotiated(
     Args:
         accept: the Accept header, empty for none, which takes anything.
         override: the query parameter ``accept``, which wins over the header where it is given.
-        offered: in our own order of preference.
+        offered: in our own order of preference. Of those that the caller likes as much as each other, the one that is
+            named first is taken: dicomweb-client names both of ours, and reads what DICOM names.
 
     Raises:
         NotAcceptable: when none fits.
@@ -76,15 +77,19 @@ def negotiated(
     'application/dicom+json'
     >>> negotiated("text/html, */*;q=0.1")
     'application/json'
+    >>> negotiated("application/dicom+json, application/json")
+    'application/dicom+json'
     """
     asked = accept if override is None else override
     if not asked.strip():
         return offered[0]
     ranges = [(media.split(";")[0].strip().lower(), quality) for media, quality in parse_accept_header(asked)]
-    best = MIMEAccept(ranges).best_match(offered)
-    if best is None:
+    accepted = MIMEAccept(ranges)
+    best = max(accepted.quality(media) for media in offered)
+    if not best:
         raise errors.NotAcceptable(f"this answer comes as {' or '.join(offered)}; the request accepts neither")
-    return best
+    named = [media for media, _ in ranges] + list(offered)
+    return min((media for media in offered if accepted.quality(media) == best), key=named.index)
 
 
 def json_response(body: object, status: int = 200, media_type: str = wire.JSON) -> Response:
