@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from tests.unit.describe.volumes import ball, texture, volume_of
 
 from similar_cases.describe.normalise import Population, agreements
 from similar_cases.describe.radiomics import ALL_107, RadiomicsExtractor
 from similar_cases.describe.registry import open_embedder
 from similar_cases.domain.description import RadiomicsRecipe
+from tests.unit.describe.volumes import ball, texture, volume_of
 
 
 def seconds(act: Callable[[], object], repeats: int) -> dict[str, float]:

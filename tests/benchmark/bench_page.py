@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page
 from pydicom import Dataset
-from tests.browser.conftest import a_phantom
-from tests.browser.ohif_server import chromium
-from tests.integration.archive_client import ArchiveClient, archive
 
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.phantoms import lesion_mask, phantom_series
+from tests.browser.conftest import a_phantom
+from tests.browser.ohif_server import chromium
+from tests.integration.archive_client import ArchiveClient, archive
 
 PATIENTS = 12
 MARKS = "() => Object.fromEntries(performance.getEntriesByType('mark').map(mark => [mark.name, mark.startTime]))"

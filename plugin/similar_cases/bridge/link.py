@@ -116,7 +116,7 @@ class Exchange:
             raise WorkerAway(f"the worker at {self._address.url} is away: {error}") from error
         self._wait_no_longer_than_the_deadline()
         try:
-            # who refuses a body for its length answers and hangs up without reading it: the answer is there nevertheless
+            # who refuses a body for its length answers and hangs up without reading it: its answer comes all the same
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self._connection.request(method, target, body, {**headers, wire.TOKEN_HEADER: self._address.token})
             self._wait_no_longer_than_the_deadline()
