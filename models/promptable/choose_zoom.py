@@ -27,14 +27,15 @@ def main() -> None:
     """Print a line a recipe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="best.pt or last.pt")
     parser.add_argument("--every", type=int, default=1, help="take every so many-th target, to be quick")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     items = Items(arguments.items)
     targets = {kind: found[:: arguments.every] for kind, found in items.targets.items() if kind.startswith("sarcoma")}
     network = PromptableUNet().eval()
-    network.load_state_dict(torch.load(arguments.weights, map_location="cpu", weights_only=True))
+    state = torch.load(arguments.weights, map_location="cpu", weights_only=True)
+    network.load_state_dict(state.get("average", state))  # last.pt holds more than weights
     for name, recipe in recipes():
         began = time.monotonic()
         looker = Looker(network=network, recipe=recipe)
@@ -64,8 +65,9 @@ def dice(looker: Looker, items: Items, chosen: Target) -> float:
     """Return the Dice of one click at the centroid."""
     affine = items.affines[chosen.item]
     click = affine[:3, :3] @ torch.from_numpy(chosen.centroid.astype(float)) + affine[:3, 3]
-    mask, _ = looker.mask(Grid(items.voxels[chosen.item].numpy(), affine), Hints(positive=click[None]))
     truth = items.labels[chosen.item] == chosen.label
+    found = looker.mask(Grid(items.voxels[chosen.item].numpy(), affine), Hints(positive=click[None]))
+    mask = found.full_mask(truth.shape)
     return float(2 * (mask & truth).sum() / max(1, mask.sum() + truth.sum()))
 
 

@@ -28,34 +28,39 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Training:
-    """What is kept of a training: the best averaged weights, and how long it went on."""
+    """What is kept of a training: averaged weights, of which evaluation (``best`` or ``last``), and its length."""
 
     weights: dict[str, torch.Tensor]
     minutes: int
     steps: int
+    taken: str = "best"
 
 
 def main() -> None:
     """Write the bundle, measure it, and write it again with the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--training", type=Path, required=True, help="folder with best.pt and last.pt")
+    parser.add_argument(
+        "--take", choices=("best", "last"), default="best", help="weights of the best evaluation, or of the last"
+    )
     parser.add_argument("--version", required=True)
     parser.add_argument("--data", type=Path, help="folder of the data sets, to measure on")
     parser.add_argument("--out", type=Path, default=HERE, help="the bundle's folder")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    training = training_in(arguments.training)
+    training = training_in(arguments.training, arguments.take)
     export(training, arguments.version, arguments.out, metrics={})
     if arguments.data:
         metrics = {split: measured(arguments.out, arguments.data, split) for split in ("validation", "test")}
         export(training, arguments.version, arguments.out, metrics=metrics)
 
 
-def training_in(folder: Path) -> Training:
+def training_in(folder: Path, taken: str = "best") -> Training:
     """Read what train.py wrote."""
-    best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
     last = torch.load(folder / "last.pt", map_location="cpu", weights_only=True)
-    return Training(best, round(last["spent"] / 60), int(last["steps"]))
+    best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
+    weights = {"best": best, "last": last["average"]}[taken]
+    return Training(weights, round(last["spent"] / 60), int(last["steps"]), taken)
 
 
 def export(training: Training, version: str, out: Path, metrics: dict[str, Any]) -> None:
@@ -67,7 +72,7 @@ def export(training: Training, version: str, out: Path, metrics: dict[str, Any])
         "version": version,
         "weights_sha256": hashlib.sha256(content).hexdigest(),
         "network": {"widths": widths, "parameters": sum(tensor.numel() for tensor in halves.values())},
-        "training": {"minutes": training.minutes, "steps": training.steps},
+        "training": {"minutes": training.minutes, "steps": training.steps, "taken": training.taken},
         "metrics": metrics,
     }
     metadata = metadata_of(facts)

@@ -17,9 +17,9 @@ _LIMITS = [
     "Lesions under about 5 mm, and such as spread through an organ without a border, are mostly missed or overdrawn.",
     "The quality is the network's own estimate of intersection over union; it orders masks, and is not calibrated on "
     "unseen kinds of lesion.",
-    "The validation patients chose which evaluation's weights were kept, though not the weights themselves.",
     "The labels of the organs were made by another model (TotalSegmentator), not by experts.",
 ]
+_CHOSEN = "The validation patients chose which evaluation's weights were kept, though not the weights themselves."
 _DATA = [
     {
         "name": "Soft-tissue-Sarcoma (TCIA), as published by the IBSI: CT, T1 MR, FDG-PET of 36 patients",
@@ -77,7 +77,7 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
         "authors": "Similar Cases",
         "copyright": "Similar Cases; under the repository's licence, and whatever the licences of the data below ask",
         "intended_use": _INTENDED_USE,
-        "limits": _LIMITS,
+        "limits": [*_LIMITS, *([_CHOSEN] if training["taken"] == "best" else [])],
         "data": _DATA,
         "network": facts["network"],
         "weights_sha256": facts["weights_sha256"],

@@ -125,7 +125,7 @@ def test_the_card_shows_the_figures():
             "version": "1.2.3",
             "weights_sha256": "ab" * 32,
             "network": {"widths": [4, 4], "parameters": 1_000_000},
-            "training": {"minutes": 7, "steps": 99},
+            "training": {"minutes": 7, "steps": 99, "taken": "best"},
             "metrics": {"validation": [row], "test": [alone]},
         }
     )

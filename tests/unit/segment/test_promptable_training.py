@@ -115,6 +115,8 @@ def test_training_takes_steps_saves_goes_on_and_is_exported(items_file, tmp_path
     export.export(training, "0.0.1", tmp_path / "bundle", metrics={})
     loaded, metadata = load_network(tmp_path / "bundle", "cpu")
     assert metadata["training"]["steps"] == 2
+    assert "validation patients chose" in " ".join(metadata["limits"])
+    assert export.training_in(tmp_path, "last").weights.keys() == training.weights.keys()
     best = torch.load(tmp_path / "best.pt", weights_only=True)
     assert all(torch.equal(loaded.state_dict()[name], best[name].half().float()) for name in best)
 

@@ -59,7 +59,7 @@ def test_the_scale_follows_the_size(radius_mm, angle):
     look = looker.find(grid, Hints(positive=centre))
     share = 2 * radius_mm / (SIZE * look.grid.spacing_mm)
     assert 0.3 < share < 0.75
-    assert dice(back_to_volume(look, grid), truth) > 0.8
+    assert dice(back_to_volume(look, grid).full_mask(truth.shape), truth) > 0.8
 
 
 def test_looking_ends_when_the_scale_fits_and_at_the_latest_after_the_looks_of_the_recipe():
@@ -74,13 +74,13 @@ def test_a_box_tells_the_size_and_one_look_is_enough():
     grid, truth, centre = ball(12.0)
     network = LikeTheClick()
     box = torch.cat((centre - 12.0, centre + 12.0))
-    mask, quality = Looker(network=network).mask(grid, Hints(positive=centre, box=box))
+    found = Looker(network=network).mask(grid, Hints(positive=centre, box=box))
     assert len(network.seen) == 1
     inside = network.seen[0][5]
     side = round(24.0 / (24.0 / (SIZE * ZoomRecipe().wanted_share)))
     assert abs(float(inside.sum()) ** (1 / 3) - side) <= 1
-    assert dice(mask, truth) > 0.8
-    assert quality == pytest.approx(0.8)
+    assert dice(found.full_mask(truth.shape), truth) > 0.8
+    assert found.quality == pytest.approx(0.8)
 
 
 def test_a_mask_so_far_tells_the_size_and_is_shown():
@@ -122,8 +122,8 @@ def test_parts_that_nobody_clicked_are_left_out_and_clicked_ones_stay():
     looker = Looker(network=LikeTheClick())
     one, two = looker.find(both, Hints(positive=centre)), looker.find(both, Hints(positive=torch.cat((centre, other))))
     at = np.round(np.linalg.solve(grid.affine[:3, :3].numpy(), (other[0] - grid.affine[:3, 3]).numpy())).astype(int)
-    assert not back_to_volume(one, both)[tuple(at)]
-    assert back_to_volume(two, both)[tuple(at)]
+    assert not back_to_volume(one, both).full_mask(both.voxels.shape)[tuple(at)]
+    assert back_to_volume(two, both).full_mask(both.voxels.shape)[tuple(at)]
 
 
 def test_where_nothing_is_inside_the_likeliest_at_the_click_is_taken():
@@ -142,15 +142,19 @@ def test_a_mask_comes_back_to_the_voxels_that_it_was_seen_at(angle):
     index = torch.stack(torch.meshgrid(*[torch.arange(SIZE, dtype=torch.float64)] * 3, indexing="ij"), -1)
     apart = (index - (SIZE - 1) / 2).norm(dim=-1) * 0.8
     look = Look(crop, torch.sigmoid((15.0 - apart) * 4).float(), 1.0, 0.5)
-    back = back_to_volume(look, grid)
-    assert back.shape == truth.shape
-    assert dice(back, truth) > 0.98
+    assert dice(back_to_volume(look, grid).full_mask(truth.shape), truth) > 0.98
 
 
 def test_a_crop_beside_the_volume_gives_nothing():
     grid, _, centre = ball(4.0)
     look = Look(CropGrid(centre[0] + 5000.0, 1.0), torch.ones(SIZE, SIZE, SIZE), 1.0, 0.5)
-    assert not back_to_volume(look, grid).any()
+    assert not back_to_volume(look, grid).mask.any()
+
+
+def test_a_look_that_found_nothing_gives_nothing():
+    grid, _, centre = ball(4.0)
+    look = Look(CropGrid(centre[0], 1.0), torch.zeros(SIZE, SIZE, SIZE), 0.3, 0.5)
+    assert back_to_volume(look, grid).mask.size == 0
 
 
 def test_neighbouring_scales_and_the_mirror_image_are_averaged():
@@ -158,7 +162,7 @@ def test_neighbouring_scales_and_the_mirror_image_are_averaged():
     plain, steady = LikeTheClick(), LikeTheClick()
     Looker(network=plain).find(grid, Hints(positive=centre))
     recipe = ZoomRecipe(mirrored=True, spread=1.3)
-    mask, _ = Looker(network=steady, recipe=recipe).mask(grid, Hints(positive=centre))
+    mask = Looker(network=steady, recipe=recipe).mask(grid, Hints(positive=centre)).full_mask(truth.shape)
     assert len(steady.seen) == len(plain.seen) + 3
     assert torch.equal(steady.seen[-3], steady.seen[-4].flip(-1))
     assert dice(mask, truth) > 0.8

@@ -1,6 +1,6 @@
 """`Segmenter` by the trained network: a click, several, a box or a mask becomes a Region at the right scale."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Pol
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.domain.volume import Volume
 from similar_cases.segment.backends.promptable.bundle import load_network, shipped_bundle
-from similar_cases.segment.backends.promptable.zoom import Grid, Hints, Looker, ZoomRecipe
+from similar_cases.segment.backends.promptable.zoom import Found, Grid, Hints, Looker, ZoomRecipe
 from similar_cases.segment.planes import mask_on_grid
 
 
@@ -64,13 +64,13 @@ class PromptableSegmenter:
         """
         told = told_of(prompts, volume.geometry)
         grid = Grid(volume.array, torch.from_numpy(np.array(volume.geometry.affine)))
-        found, quality = self._looker.mask(grid, _hints_of(told, volume.geometry))
-        mask = _as_told(found, told)
+        found = self._looker.mask(grid, _hints_of(told, volume.geometry))
+        mask, lower = _as_told(found, told)
         if not mask.any():
             raise SegmentationFailed("nothing was found at the points; place them well inside, or draw a box")
-        return Region.from_mask(
+        region = Region.from_mask(
             mask,
-            volume.geometry,
+            volume.geometry.crop(lower, mask.shape),
             tracking_uid=prompts.tracking_uid,
             label=prompts.label,
             finding=prompts.finding,
@@ -79,8 +79,10 @@ class PromptableSegmenter:
             origin=prompts.origin,
             source_sop_instance_uid=prompts.source_sop_instance_uid,
             algorithm=self._identity,
-            quality=round(quality, 4),
+            quality=round(found.quality, 4),
         )
+        k, j, i = (int(n) for n in lower + region.lower_index)
+        return replace(region, lower_index=(k, j, i))
 
 
 def told_of(prompts: PromptSet, geometry: VolumeGeometry) -> Told:
@@ -148,13 +150,22 @@ def _corners_of(box: NDArray[np.int64], geometry: VolumeGeometry) -> torch.Tenso
     return torch.from_numpy(np.stack((lps.min(axis=0), lps.max(axis=0))))
 
 
-def _as_told(mask: NDArray[np.bool_], told: Told) -> NDArray[np.bool_]:
-    """Set the voxels clicked as inside; clear those clicked as outside, and those out of the box."""
+def _as_told(found: Found, told: Told) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Set the voxels clicked as inside; clear those clicked as outside, and those out of the box.
+
+    Returns:
+        The mask (k, j, i) on a box of the volume's grid that holds all of it, and where the box begins.
+    """
+    corners = np.concatenate([told.inside, found.lower_index[None], found.lower_index[None] + found.mask.shape - 1])
+    lower = corners.min(axis=0)
+    mask = np.zeros(corners.max(axis=0) - lower + 1, dtype=bool)
+    mask[tuple(slice(a, a + n) for a, n in zip(found.lower_index - lower, found.mask.shape, strict=True))] = found.mask
     if told.box is not None:
+        window = tuple(slice(max(0, a), max(0, b + 1)) for a, b in (told.box - lower).T)
         kept = np.zeros_like(mask)
-        window = tuple(slice(a, b + 1) for a, b in told.box.T)
         kept[window] = mask[window]
         mask = kept
-    mask[tuple(told.inside.T)] = True
-    mask[tuple(told.outside.T)] = False
-    return mask
+    mask[tuple((told.inside - lower).T)] = True
+    outside = told.outside - lower
+    mask[tuple(outside[((outside >= 0) & (outside < mask.shape)).all(axis=1)].T)] = False
+    return mask, lower

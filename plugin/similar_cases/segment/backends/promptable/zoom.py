@@ -129,7 +129,7 @@ class Looker:
             volume: (k, j, i), any unit.
             hints: at least one positive point, a box or a mask.
         """
-        fill = float(np.nan_to_num(volume.voxels.min()))
+        fill = _lowest(volume)
         known = hints.known_corners()
         grid = self._fitting_grid(volume, hints, fill) if known is None else _told_grid(known, hints, self.recipe)
         inputs = _input_of(volume, hints, grid, fill)
@@ -163,10 +163,24 @@ class Looker:
             logits, quality = self.network(inputs[None].to(self.device))
         return Look(grid, logits[0, 0].float().sigmoid().cpu(), float(quality[0]), self.recipe.threshold)
 
-    def mask(self, volume: Grid, hints: Hints) -> tuple[NDArray[np.bool_], float]:
-        """Return the mask (k, j, i) in the volume's grid, and the estimated quality in 0 to 1."""
-        look = self.find(volume, hints)
-        return back_to_volume(look, volume), look.quality
+    def mask(self, volume: Grid, hints: Hints) -> "Found":
+        """Return what is found, on a box of the volume's grid."""
+        return back_to_volume(self.find(volume, hints), volume)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A mask (k, j, i) on a box of a volume's grid, which may be empty; where the box begins; the quality, 0 to 1."""
+
+    mask: NDArray[np.bool_]
+    lower_index: NDArray[np.int64]
+    quality: float
+
+    def full_mask(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return the mask over a whole volume of `shape` (slices, rows, columns)."""
+        whole = np.zeros(shape, dtype=bool)
+        whole[tuple(slice(low, low + n) for low, n in zip(self.lower_index, self.mask.shape, strict=True))] = self.mask
+        return whole
 
 
 def one_mask(
@@ -174,15 +188,15 @@ def one_mask(
 ) -> NDArray[np.bool_]:
     """Return the mask (k, j, i) that positive points (n, 3), LPS mm, give in a whole volume."""
     looker = Looker(network=network, device=device)
-    return looker.mask(Grid(voxels.numpy(), affine), Hints(positive=positive_lps))[0]
+    found = looker.mask(Grid(voxels.numpy(), affine), Hints(positive=positive_lps))
+    return found.full_mask(tuple(voxels.shape))
 
 
-def back_to_volume(look: Look, volume: Grid) -> NDArray[np.bool_]:
-    """Sample a look's probability at the voxels of the volume; True (k, j, i) where it is over its level."""
-    mask = np.zeros(volume.voxels.shape, dtype=bool)
-    low, high = _reach(volume, look.grid)
+def back_to_volume(look: Look, volume: Grid) -> Found:
+    """Sample a look's probability at the voxels of the volume; inside is where it is over its level."""
+    low, high = _reach(volume, look.grid, *_extent(look.probability))
     if (high <= low).any():
-        return mask
+        return Found(np.zeros((0, 0, 0), dtype=bool), low.numpy(), look.quality)
     to_crop = torch.linalg.solve(look.grid.to_lps, volume.affine)
     axes = [torch.arange(int(a), int(b), dtype=torch.float64) for a, b in zip(low, high, strict=True)]
     k, j, i = (to_crop[:3, axis, None] * values for axis, values in enumerate(axes))
@@ -191,8 +205,15 @@ def back_to_volume(look: Look, volume: Grid) -> NDArray[np.bool_]:
     sampled = functional.grid_sample(
         look.probability[None, None], where, mode="bilinear", padding_mode="zeros", align_corners=True
     )
-    mask[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))] = (sampled[0, 0] > look.level).numpy()
-    return mask
+    return Found((sampled[0, 0] > look.level).numpy(), low.numpy(), look.quality)
+
+
+def _extent(probability: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first and last voxel (z, y, x) that are not zero; the last before the first where all are."""
+    spans = [probability.amax(dim=others).nonzero() for others in ((1, 2), (0, 2), (0, 1))]
+    if not len(spans[0]):
+        return torch.zeros(3), -torch.ones(3)
+    return torch.stack([span[0, 0] for span in spans]), torch.stack([span[-1, 0] for span in spans])
 
 
 def _averaged(look: Look, others: list[Look]) -> Look:
@@ -226,6 +247,12 @@ def _holding(grid: CropGrid, points: Tensor) -> CropGrid:
     return CropGrid(grid.centre_lps, max(grid.spacing_mm, 2.2 * farthest / SIZE))
 
 
+def _lowest(volume: Grid) -> float:
+    """Return the lowest voxel, which stands for what lies outside; voxels that are no number do not count."""
+    lowest = float(volume.voxels.min())
+    return lowest if np.isfinite(lowest) else float(np.nan_to_num(volume.voxels, nan=np.inf, neginf=np.inf).min())
+
+
 def _input_of(volume: Grid, hints: Hints, grid: CropGrid, fill: float) -> Tensor:
     image = _sampled(volume, grid, fill)
     previous = _sampled(hints.previous, grid, 0.0) if hints.previous else torch.zeros(SIZE, SIZE, SIZE)
@@ -235,19 +262,25 @@ def _input_of(volume: Grid, hints: Hints, grid: CropGrid, fill: float) -> Tensor
 
 def _sampled(volume: Grid, grid: CropGrid, fill: float) -> Tensor:
     """Sample what the crop reaches of the volume: averaging all of a large one would cost more than the look."""
-    low, high = _reach(volume, grid)
+    low, high = _reach(volume, grid, torch.zeros(3), torch.full((3,), SIZE - 1.0))
     if (high <= low).any():
         return torch.full((SIZE, SIZE, SIZE), fill)
     part = volume.voxels[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
     moved = volume.affine.clone()
     moved[:3, 3] += volume.affine[:3, :3] @ low.double()
-    return sample(torch.from_numpy(np.nan_to_num(part.astype(np.float32), copy=False)), moved, grid, fill)
+    sampled = sample(torch.from_numpy(part.astype(np.float32)), moved, grid, fill)
+    return sampled.nan_to_num(nan=fill, posinf=fill, neginf=fill)
 
 
-def _reach(volume: Grid, grid: CropGrid) -> tuple[Tensor, Tensor]:
-    """Return the box of voxels (k, j, i) that the crop and a margin of one of its voxels reach; upper exclusive."""
-    ends = torch.tensor([-1.0, float(SIZE)], dtype=torch.float64)
-    corners = torch.cartesian_prod(ends, ends, ends)
+def _reach(volume: Grid, grid: CropGrid, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the box of voxels (k, j, i) that the crop's voxels `first` to `last` reach, and one round them.
+
+    `first` and `last` are (3,) crop indices (z, y, x); the upper corner is exclusive.
+    """
+    if (last < first).any():
+        return torch.zeros(3, dtype=torch.int64), torch.zeros(3, dtype=torch.int64)
+    ends = [torch.stack((a, b)).double() for a, b in zip(first - 1, last + 1, strict=True)]
+    corners = torch.cartesian_prod(*ends)
     lps = corners @ grid.to_lps[:3, :3].T + grid.to_lps[:3, 3]
     index = torch.linalg.solve(volume.affine[:3, :3], (lps - volume.affine[:3, 3]).T)
     shape = torch.tensor(volume.voxels.shape)
