@@ -312,7 +312,7 @@ class TestWhenThingsGoWrong:
             else:
                 route.fallback()
 
-        page.route("**/similar-cases/series/**", answer)
+        page.route("**/similar-cases/archive/series/**", answer)
         page.goto(hospital.page_of(series_uid(a_phantom(0))))
         expect(page.get_by_role("alert").filter(has_text="The worker does not answer")).to_be_visible()
         away["on"] = False

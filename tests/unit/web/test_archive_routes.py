@@ -38,7 +38,7 @@ def test_an_app_without_a_token_is_refused(http):
         create_app(http.services, WebOptions(token=""))
 
 
-@pytest.mark.parametrize("path", ["/", "/status", "/series", "/nowhere", "/page/main.js", "/health"])
+@pytest.mark.parametrize("path", ["/", "/status", "/archive/series", "/nowhere", "/page/main.js", "/health"])
 def test_every_answer_has_the_headers_that_protect_the_reader(http, path):
     headers = http.get(path).headers
     policy = headers["Content-Security-Policy"]
@@ -51,8 +51,8 @@ def test_every_answer_has_the_headers_that_protect_the_reader(http, path):
 
 def test_answers_about_patients_stay_out_of_caches(http):
     for path in (
-        "/series",
-        f"/series/{STUDY}.1.1",
+        "/archive/series",
+        f"/archive/series/{STUDY}.1.1",
         f"/studies/{STUDY}.1/series/{STUDY}.1.1/similar",
         "/status",
         "/nowhere",
@@ -75,7 +75,7 @@ def test_links_climb_out_of_a_deep_prefix(http):
 
 
 def test_series_are_listed_with_state_reason_and_what_headers_say(http):
-    body = http.get("/series").get_json()
+    body = http.get("/archive/series").get_json()
     assert body["total"] == 6
     rows = {row["series"]: row for row in body["series"]}
     refused, indexed, waiting = (rows[series_of(number).series_uid] for number in (5, 1, 4))
@@ -86,52 +86,52 @@ def test_series_are_listed_with_state_reason_and_what_headers_say(http):
 
 
 def test_series_are_filtered_and_paged(http):
-    assert [row["state"] for row in http.get("/series?state=indexed").get_json()["series"]] == ["indexed"] * 3
-    first, second = (http.get(f"/series?limit=4&offset={offset}").get_json()["series"] for offset in (0, 4))
+    assert [row["state"] for row in http.get("/archive/series?state=indexed").get_json()["series"]] == ["indexed"] * 3
+    first, second = (http.get(f"/archive/series?limit=4&offset={offset}").get_json()["series"] for offset in (0, 4))
     assert (len(first), len(second)) == (4, 2)
     assert not {row["series"] for row in first} & {row["series"] for row in second}
-    assert [row["study"] for row in http.get(f"/series?study={STUDY}.2").get_json()["series"]] == [f"{STUDY}.2"]
+    assert [row["study"] for row in http.get(f"/archive/series?study={STUDY}.2").get_json()["series"]] == [f"{STUDY}.2"]
 
 
 @pytest.mark.parametrize(
     "query", ["state=gone", "limit=x", "colour=1", "study=abc", "state=failed&state=failed", "annotations=1"]
 )
 def test_a_malformed_list_is_400(http, query):
-    assert http.get(f"/series?{query}").status_code == 400
+    assert http.get(f"/archive/series?{query}").status_code == 400
 
 
 def test_one_series_comes_with_its_cases(http):
-    body = http.get(f"/series/{STUDY}.1.1").get_json()
+    body = http.get(f"/archive/series/{STUDY}.1.1").get_json()
     assert body["state"] == "indexed"
     assert body["timings"].items() >= {"retrieve": 0.5, "build": 0.25}.items()
     assert body["cases"][0]["region"]["label"] == "GTV \\ left"
-    assert http.get("/series/1.9").status_code == 404
-    assert http.get("/series/abc").status_code == 400
+    assert http.get("/archive/series/1.9").status_code == 404
+    assert http.get("/archive/series/abc").status_code == 400
 
 
 def test_retry_puts_a_failed_series_first(http):
     failed = series_of(6).series_uid
-    assert http.post(f"/series/{failed}/retry", json={}).status_code == 202
-    row = http.get(f"/series/{failed}").get_json()
+    assert http.post(f"/archive/series/{failed}/retry", json={}).status_code == 202
+    row = http.get(f"/archive/series/{failed}").get_json()
     assert (row["state"], row["place"]) == ("waiting", 0)
-    assert http.get(f"/series/{series_of(4).series_uid}").get_json()["place"] == 1
+    assert http.get(f"/archive/series/{series_of(4).series_uid}").get_json()["place"] == 1
 
 
 def test_hurry_overtakes(http):
     http.services.worklist.ask_again([series_of(5).series_uid])
-    assert http.get(f"/series/{series_of(5).series_uid}").get_json()["place"] == 1
-    assert http.post(f"/series/{series_of(5).series_uid}/hurry", json={}).status_code == 202
-    assert http.get(f"/series/{series_of(5).series_uid}").get_json()["place"] == 0
-    assert http.post(f"/series/{series_of(1).series_uid}/hurry", json={}).status_code == 404
+    assert http.get(f"/archive/series/{series_of(5).series_uid}").get_json()["place"] == 1
+    assert http.post(f"/archive/series/{series_of(5).series_uid}/hurry", json={}).status_code == 202
+    assert http.get(f"/archive/series/{series_of(5).series_uid}").get_json()["place"] == 0
+    assert http.post(f"/archive/series/{series_of(1).series_uid}/hurry", json={}).status_code == 404
 
 
 @pytest.mark.parametrize("act", ["retry", "hurry"])
 def test_acts_take_json_alone_so_that_no_other_site_can_call_them(http, act):
-    answer = http.post(f"/series/{series_of(6).series_uid}/{act}", data="", content_type="text/plain")
+    answer = http.post(f"/archive/series/{series_of(6).series_uid}/{act}", data="", content_type="text/plain")
     assert answer.status_code == 415
     assert http.services.lookups.series_row(series_of(6).series_uid).state is SeriesState.FAILED
-    assert http.post("/series/1.9/retry", json={}).status_code == 404
-    assert http.post("/series/abc/retry", json={}).status_code == 400
+    assert http.post("/archive/series/1.9/retry", json={}).status_code == 404
+    assert http.post("/archive/series/abc/retry", json={}).status_code == 400
 
 
 def test_a_nudge_is_taken_at_once(http):
@@ -147,19 +147,19 @@ def test_what_is_no_nudge_is_400(http, data):
 
 
 def test_measures_are_prometheus_text(http):
-    http.get("/series")
+    http.get("/archive/series")
     answer = http.get("/metrics")
     assert answer.content_type.startswith("text/plain")
     assert 'similar_cases_series{state="indexed"} 3.0' in answer.text
-    assert 'similar_cases_requests_total{route="/similar-cases/series",status="200"} 1.0' in answer.text
+    assert 'similar_cases_requests_total{route="/similar-cases/archive/series",status="200"} 1.0' in answer.text
 
 
 def test_measures_do_not_grow_with_addresses(http):
     for number in range(5):
         http.get(f"/nowhere/{number}")
-        http.get(f"/series/1.9.{number}")
+        http.get(f"/archive/series/1.9.{number}")
     routes = set(re.findall(r'requests_total\{route="([^"]*)"', http.get("/metrics").text))
-    assert routes == {"none", "/similar-cases/series/<series>"}
+    assert routes == {"none", "/similar-cases/archive/series/<series>"}
 
 
 def test_the_page_is_served_with_its_base(http):
@@ -219,5 +219,5 @@ def test_the_caller_sees_addresses_of_its_own(http):
 
 
 def test_error_answers_are_json(http):
-    for path in ("/nowhere", "/series/abc"):
+    for path in ("/nowhere", "/archive/series/abc"):
         assert set(json.loads(http.get(path).data)) == {"error", "class"}

@@ -31,7 +31,7 @@ def mask_of(told: dict, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def region_of(ask, ref) -> dict:
-    return next(case for case in ask(f"/series/{ref.series_uid}").get_json()["cases"] if "region" in case)
+    return next(case for case in ask(f"/archive/series/{ref.series_uid}").get_json()["cases"] if "region" in case)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

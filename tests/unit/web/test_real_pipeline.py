@@ -16,14 +16,14 @@ def similar(ref) -> str:
 
 
 def region_of(ask, ref) -> dict:
-    return next(case for case in ask(f"/series/{ref.series_uid}").get_json()["cases"] if "region" in case)
+    return next(case for case in ask(f"/archive/series/{ref.series_uid}").get_json()["cases"] if "region" in case)
 
 
 def test_everything_was_indexed_in_the_foreground_and_what_makes_no_volume_refused(archive, ask):
     states = {row.series: row.state for row in archive.rows}
     assert [states[ref] for ref in archive.refs] == [SeriesState.INDEXED] * 4
     assert states[archive.flat] is SeriesState.REFUSED
-    refused = ask(f"/series/{archive.flat.series_uid}").get_json()
+    refused = ask(f"/archive/series/{archive.flat.series_uid}").get_json()
     assert refused["reason"]
     assert ask("/status").get_json()["cases"] == {"region": 4, "series": 4}
 

@@ -38,10 +38,10 @@ async function patiently(path, options, tries = 4) {
   }
 }
 
-const seriesPath = (series) => `series/${encodeURIComponent(series)}`;
+const seriesPath = (series) => `archive/series/${encodeURIComponent(series)}`;
 
 export const status = () => asked("status");
-export const listSeries = (parameters) => asked(`series?${new URLSearchParams(parameters)}`);
+export const listSeries = (parameters) => asked(`archive/series?${new URLSearchParams(parameters)}`);
 export const oneSeries = (series) => asked(seriesPath(series));
 export const caseOf = (uid) => asked(`cases/${encodeURIComponent(uid)}`);
 
