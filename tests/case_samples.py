@@ -5,6 +5,7 @@ import numpy as np
 from similar_cases.domain.case import Case, RegionSummary, derived_uid
 from similar_cases.domain.coding import LESION
 from similar_cases.domain.description import (
+    BodyCoordinate,
     Description,
     Embedding,
     EmbeddingSpace,
@@ -18,6 +19,7 @@ from similar_cases.domain.volume import SeriesFacts
 
 SIZE = 8
 RECIPE = RadiomicsRecipe(classes=("shape",), library="test 1")
+BODY = BodyCoordinate((4.0, 5.0, 6.0), "test 1")
 
 
 def space(level: Level = Level.REGION, version: str = "1", size: int = SIZE) -> EmbeddingSpace:
@@ -70,7 +72,7 @@ def sample(
         description=Description(
             embedding=Embedding(np.asarray(vector, np.float32), own),
             radiomics=RadiomicsVector(radiomics, RECIPE, {"shape_Lost": "too small"}) if radiomics else None,
-            location=Location((1.0, 2.0, 3.0), (0.1, 0.2, 0.3)) if is_region else None,
+            location=Location((1.0, 2.0, 3.0), (0.1, 0.2, 0.3), BODY) if is_region else None,
             slice_vectors=None if is_region else np.eye(3, SIZE, dtype=np.float16),
             slice_space=None if is_region else space(Level.SLICE, version),
         ),

@@ -1,12 +1,12 @@
 """What turns a Volume, or a Region in it, into vectors."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from similar_cases.domain.description import Embedding, EmbeddingSpace
+from similar_cases.domain.description import BodyCoordinate, Embedding, EmbeddingSpace, RadiomicsRecipe
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
 
@@ -38,6 +38,41 @@ class Embedder(Protocol):
 
         n is the number of slices or the backend's bound, whichever is smaller; row r is slice ``sampled_slices(slices,
         n)[r]``.
+        """
+        ...
+
+
+@runtime_checkable
+class RadiomicsEmbedder(Protocol):
+    """An Embedder whose Region space is shared with radiomics: named values stand where such a Region would.
+
+    Ask ``isinstance(embedder, RadiomicsEmbedder)``; an Embedder that cannot do it lacks the methods.
+    """
+
+    @property
+    def radiomics_recipe(self) -> RadiomicsRecipe:
+        """The recipe that values must follow, as it was trained."""
+        ...
+
+    @property
+    def radiomics_names(self) -> tuple[str, ...]:
+        """The features that it knows, ``class_Feature``."""
+        ...
+
+    def embed_radiomics(
+        self, values: Mapping[str, float], recipe: RadiomicsRecipe, body: BodyCoordinate | None = None
+    ) -> Embedding:
+        """Return the vector, in the Region space, of any features and, or, a place in the body.
+
+        Args:
+            values: name → value in the recipe's own units; features left out are absent, not zero. Empty for a place
+                alone.
+            recipe: how the values were computed.
+            body: where in the body; None where that is left open.
+
+        Raises:
+            WrongEmbeddingSpace: for another recipe, or a coordinate of another model, than those it was trained with.
+            InvalidRequest: without a feature and a place, or for a feature that it does not know.
         """
         ...
 

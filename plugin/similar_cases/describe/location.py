@@ -1,17 +1,37 @@
-"""Where a Region lies."""
+"""Where a Region lies: in the patient, in the Volume, and in the body."""
 
-from similar_cases.domain.description import Location
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from similar_cases.domain.description import BodyCoordinate, Location
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
 
 
-def locate(volume: Volume, region: Region) -> Location:
-    """Return the centroid of `region` in LPS mm, and where in `volume` it lies, (k, j, i) each from 0 to 1.
+class BodyPosition(Protocol):
+    """What tells where in a body points lie. The same input gives the same numbers twice."""
 
-    0 and 1 are the outer faces of the first and the last voxel, so a Volume's middle is 0.5 whatever its size.
+    @property
+    def space(self) -> str:
+        """Name and weights of the model, as `BodyCoordinate.space` has them."""
+        ...
+
+    def coordinates(self, volume: Volume, points_lps: NDArray[np.float64]) -> list[BodyCoordinate | None]:
+        """Return one coordinate a point (n, 3), LPS mm, of `volume`; None for what the model was not trained on."""
+        ...
+
+
+def locate(volume: Volume, region: Region, body: BodyPosition | None = None) -> Location:
+    """Return the centroid of `region` in LPS mm, and where it lies in `volume` and, where `body` knows, in a body.
+
+    Relative to the Volume (k, j, i) go from 0 to 1, the outer faces of the first and the last voxel, so a Volume's
+    middle is 0.5 whatever its size.
     """
     index = volume.geometry.lps_to_index(region.centroid_lps)[0]
     k, j, i = (
         min(max((float(at) + 0.5) / size, 0.0), 1.0) for at, size in zip(index, volume.geometry.shape, strict=True)
     )
-    return Location(centroid_lps=region.centroid_lps, relative=(k, j, i))
+    told = body.coordinates(volume, np.array([region.centroid_lps])) if body else [None]
+    return Location(centroid_lps=region.centroid_lps, relative=(k, j, i), body=told[0])

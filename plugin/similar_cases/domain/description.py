@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -114,11 +115,45 @@ class Embedding:
 
 
 @dataclass(frozen=True)
+class BodyCoordinate:
+    """Where in a human body a point lies, whosever body it is: the same place of two patients has nearly the same one.
+
+    Attributes:
+        at_mm: along axes (x, y, z) that run as those of LPS do; the origin is the model's own. Apart by one millimetre
+            in the body is apart by about one here.
+        space: name and weights of the model that gave it; coordinates of two models are never compared.
+
+    >>> BodyCoordinate((0.0, 3.0, 0.0), "m 1").distance_mm(BodyCoordinate((4.0, 0.0, 0.0), "m 1"))
+    5.0
+    """
+
+    at_mm: tuple[float, float, float]
+    space: str
+
+    def distance_mm(self, other: "BodyCoordinate") -> float:
+        """Return how far apart two places of the body are.
+
+        Raises:
+            WrongEmbeddingSpace: when the two come from different models.
+        """
+        if self.space != other.space:
+            raise WrongEmbeddingSpace(f"body coordinates of {self.space!r} and {other.space!r} are never compared")
+        return math.dist(self.at_mm, other.at_mm)
+
+
+@dataclass(frozen=True)
 class Location:
-    """Where a Region lies: its centroid in LPS mm, and relative to the Volume's box, each of (k, j, i) in 0 to 1."""
+    """Where a Region lies.
+
+    Attributes:
+        centroid_lps: LPS mm.
+        relative: its centroid in the Volume's box, each of (k, j, i) in 0 to 1.
+        body: its centroid in the body; None where no model tells it for this kind of image.
+    """
 
     centroid_lps: PointLps
     relative: tuple[float, float, float]
+    body: BodyCoordinate | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

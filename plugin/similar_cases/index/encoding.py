@@ -13,6 +13,7 @@ from sqlalchemy import RowMapping
 from similar_cases.domain.case import Case, RegionSummary
 from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.description import (
+    BodyCoordinate,
     Description,
     Embedding,
     EmbeddingSpace,
@@ -135,9 +136,19 @@ def case_of(row: RowMapping, embedding: Embedding, radiomics: RadiomicsVector | 
         description=Description(
             embedding=embedding,
             radiomics=radiomics,
-            location=Location(tuple(location["centroid_lps"]), tuple(location["relative"])) if location else None,
+            location=location_of(location) if location else None,
         ),
         region=_region_of(row["region"]) if row["region"] else None,
+    )
+
+
+def location_of(value: Row) -> Location:
+    """Return the Location of ``cases.location``."""
+    body = value.get("body")
+    return Location(
+        centroid_lps=tuple(value["centroid_lps"]),
+        relative=tuple(value["relative"]),
+        body=BodyCoordinate(tuple(body["at_mm"]), body["space"]) if body else None,
     )
 
 

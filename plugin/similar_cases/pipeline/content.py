@@ -52,6 +52,7 @@ def pipeline_of(tools: Tools) -> str:
                 for space in (tools.embedder.region_space, tools.embedder.series_space, tools.embedder.slice_space)
             ],
             "radiomics": tools.radiomics.recipe.fingerprint,
+            "body_position": tools.body_position.space if tools.body_position else None,
             "recorder": tools.recorder.fingerprint if tools.recorder else None,
             "max_regions": tools.rules.max_regions,
         }

@@ -132,7 +132,9 @@ def describe_region(volume: Volume, region: Region, tools: Tools) -> Description
     """
     [embedding] = tools.embedder.embed_regions(volume, [region])
     return Description(
-        embedding=embedding, radiomics=tools.radiomics.extract(volume, region), location=locate(volume, region)
+        embedding=embedding,
+        radiomics=tools.radiomics.extract(volume, region),
+        location=locate(volume, region, tools.body_position),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from similar_cases.describe.embedder import Embedder
+from similar_cases.describe.location import BodyPosition
 from similar_cases.domain.description import RadiomicsRecipe, RadiomicsVector
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
@@ -55,6 +56,7 @@ class Tools:
 
     Attributes:
         recorder: None where the site wants nothing written back.
+        body_position: None where no model tells where in a body a Region lies.
         worklist: the queue together with the states; its `catalogue` is the write side.
         lookups: the read side of the catalogue.
     """
@@ -67,4 +69,5 @@ class Tools:
     worklist: Worklist
     lookups: Lookups
     indexes: CaseIndexes
+    body_position: BodyPosition | None = None
     rules: Rules = field(default_factory=Rules)

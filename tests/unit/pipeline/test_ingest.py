@@ -1,5 +1,6 @@
 """Ingestion on a folder with the real parts: what is indexed, what is left out, what is stored."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from tests.small_archive import SmallArchive, contours_of, images_of, phantom, s
 
 from similar_cases.demo.phantoms import LesionKind, lesion_mask
 from similar_cases.domain.case import SeriesState
-from similar_cases.domain.description import Level
+from similar_cases.domain.description import BodyCoordinate, Level
 from similar_cases.domain.errors import DescriptionFailed, StoreFailed
 from similar_cases.jobs.queue import Policy
+from similar_cases.pipeline.content import pipeline_of
 from similar_cases.pipeline.reindex import reindex
 from similar_cases.pipeline.steps import STEPS
 from similar_cases.pipeline.volume_cache import VolumeCache
@@ -63,6 +65,27 @@ def test_an_experts_mask_is_kept_described_and_recorded(archive, make):
     assert sorted(archive.pacs.stored) == sorted([case.region.seg_sop_instance_uid, case.region.sr_sop_instance_uid])
     stored = {one.series.series_uid: one.modality for one in archive.pacs.search_series()}
     assert sorted(stored.values()).count("SR") == 1
+
+
+class _Standing:
+    """A body whose coordinates are LPS."""
+
+    space = "standing 1"
+
+    def coordinates(self, volume, points_lps):
+        return [BodyCoordinate(tuple(point.tolist()), self.space) for point in points_lps]
+
+
+def test_the_place_in_the_body_is_kept_and_a_new_model_of_it_is_a_new_pipeline(archive):
+    one = phantom("1")
+    series = archive.put(images_of(one))
+    archive.put([contours_of(one)])
+    without = pipeline_of(archive.tools)
+    archive.tools = replace(archive.tools, body_position=_Standing())
+    assert pipeline_of(archive.tools) != without
+    work(archive)
+    [case] = regions(archive, series)
+    assert case.description.location.body == BodyCoordinate(case.region.centroid_lps, "standing 1")
 
 
 def test_an_annotation_that_comes_later_is_linked_when_it_comes(archive):
