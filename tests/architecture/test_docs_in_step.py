@@ -12,7 +12,8 @@ from similar_cases.domain import errors
 from similar_cases.rank.filters import ATTRIBUTES
 from similar_cases.settings import Settings, as_toml, setting_names, shown
 from similar_cases.web import dicom_json, respond
-from similar_cases.web.ask import OWN_PARAMETERS, SimilarBody
+from similar_cases.web.ask import OWN_PARAMETERS
+from similar_cases.web.question import SimilarBody
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "plugin" / "docs"

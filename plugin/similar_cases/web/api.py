@@ -16,6 +16,7 @@ from similar_cases.web import ask, plain_json, respond
 from similar_cases.web.dicom_json import dicom_json_item
 from similar_cases.web.look import Look, Route
 from similar_cases.web.measures import Measures
+from similar_cases.web.question import query_of_body
 from similar_cases.web.services import Services, WebOptions
 
 MAX_SERIES = 500
@@ -147,7 +148,7 @@ class Handlers:
         """Find the cases similar to a series, to a region, or to what points and a box show."""
         media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
         respond.require_json(request)
-        query, wanted = ask.query_of_body(request.get_data(), request.args, self.options.max_limit)
+        query, wanted = query_of_body(request.get_data(), request.args, self.options.max_limit)
         return self._answered(query, wanted, media_type)
 
     def _answered(self, query: SimilarityQuery, wanted: ask.Wanted, media_type: str) -> Response:

@@ -17,6 +17,7 @@ from similar_cases.domain.volume import Volume
 from similar_cases.index.feedback import Feedback
 from similar_cases.pipeline.volume_cache import LastUsed
 from similar_cases.web import ask, plain_json, respond, voxels
+from similar_cases.web.body import read_body
 from similar_cases.web.said import FeedbackBody, RegionBody, feedback_of
 from similar_cases.web.services import Services
 
@@ -88,7 +89,7 @@ class Look:
     def region_at(self) -> Response:
         """Segment what points and a box show, there and then."""
         respond.require_json(request)
-        asked = ask.read_body(RegionBody, request.get_data())
+        asked = read_body(RegionBody, request.get_data())
         volume, found = self.services.shelf.region_at(asked.ref, asked.volume_number, asked.prompts())
         return respond.json_response({"volume_number": volume.number, **voxels.region_mask_json(found)})
 
@@ -128,7 +129,7 @@ class Look:
     def tell(self) -> Response:
         """Keep a word on one answer, or take it back."""
         respond.require_json(request)
-        body = ask.read_body(FeedbackBody, request.get_data())
+        body = read_body(FeedbackBody, request.get_data())
         answered = self.services.lookups.case(body.case)
         said = feedback_of(body, answered, unquote(request.headers.get(wire.USER_HEADER, ""))[:128])
         if body.verdict is None:

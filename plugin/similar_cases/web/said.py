@@ -6,7 +6,7 @@ from similar_cases.domain.case import Case, derived_uid
 from similar_cases.domain.prompts import Prompt
 from similar_cases.domain.references import SeriesRef
 from similar_cases.index.feedback import Feedback, Verdict
-from similar_cases.web.ask import Body, BoxBody, PointBody, Uid
+from similar_cases.web.body import Body, BoxBody, PointBody, Uid
 
 
 class RegionBody(Body):
