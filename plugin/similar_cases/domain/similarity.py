@@ -1,6 +1,7 @@
 """Asking and answering: what is sought, what came near, and why."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.prompts import Prompt
@@ -22,6 +23,14 @@ class Filters:
     exclude_same_patient: bool = True
 
 
+class Per(StrEnum):
+    """What an answer holds one of: every Case, or the most similar Case of each Series or of each Study alone."""
+
+    CASE = "case"
+    SERIES = "series"
+    STUDY = "study"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SimilarityQuery:
     """What similar cases are sought for: exactly one of a Series, a Region, or prompts in a Series.
@@ -31,6 +40,7 @@ class SimilarityQuery:
         tracking_uid: asks about that Region.
         prompts: asks about the Region that they give, segmented there and then.
         weights: (name of a part, weight) pairs; parts left out keep the ranking's own weight.
+        one_per: leaves out Cases of a Series, or of a Study, whose more similar Case is in the answer already.
     """
 
     series: SeriesRef | None = None
@@ -39,6 +49,7 @@ class SimilarityQuery:
     prompts: tuple[Prompt, ...] = ()
     filters: Filters = field(default_factory=Filters)
     weights: tuple[tuple[str, float], ...] = ()
+    one_per: Per = Per.CASE
     limit: int = 10
     offset: int = 0
 

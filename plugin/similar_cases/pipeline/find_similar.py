@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from similar_cases.domain.case import Case
-from similar_cases.domain.similarity import Candidate, SimilarCase, Similarity, SimilarityAnswer, SimilarityQuery
+from similar_cases.domain.similarity import (
+    Candidate,
+    Per,
+    SimilarCase,
+    Similarity,
+    SimilarityAnswer,
+    SimilarityQuery,
+)
+from similar_cases.index.homes import homes_of
 from similar_cases.pipeline.asked import AskedFor
 from similar_cases.pipeline.populations import Populations
 from similar_cases.pipeline.shelf import Shelf
@@ -45,7 +53,7 @@ class SimilarityFinder:
         rule = self._rule.weighted(query.weights)
         asked = self._asked_for.case_of(query)
         pool, total = self._pool(asked, query, rule)
-        ordered = in_order(self._scored(asked, pool, rule))
+        ordered = self._one_per(query.one_per, in_order(self._scored(asked, pool, rule)))
         end = query.offset + query.limit
         return SimilarityAnswer(
             cases=self._page(asked, ordered[query.offset : end], first_rank=query.offset + 1),
@@ -92,6 +100,18 @@ class SimilarityFinder:
             (near.case_uid, fuse({APPEARANCE: appearance_of(near.similarity), RADIOMICS: agreement}, weights))
             for near, agreement in zip(pool, agreed, strict=True)
         ]
+
+    def _one_per(self, per: Per, ordered: Ordered) -> Ordered:
+        """Leave the most similar Case of each Series or Study; Cases that are gone by now are left out."""
+        if per is Per.CASE:
+            return ordered
+        homes = homes_of(self._tools.worklist.catalogue.engine, [uid for uid, _ in ordered])
+        first: dict[str, tuple[str, Similarity]] = {}
+        for uid, similarity in ordered:
+            if uid in homes:
+                home = homes[uid].series_uid if per is Per.SERIES else homes[uid].study_uid
+                first.setdefault(home, (uid, similarity))
+        return list(first.values())
 
     def _page(self, asked: Case, ordered: Ordered, first_rank: int) -> tuple[SimilarCase, ...]:
         # what was deleted since the index was read is left out, and leaves its rank empty

@@ -15,7 +15,7 @@ from similar_cases.domain.description import Level
 from similar_cases.domain.errors import InvalidRequest, NotAVolume, NotFound, NotReady, SegmentationFailed
 from similar_cases.domain.prompts import PointPrompt, Polarity
 from similar_cases.domain.references import SeriesRef
-from similar_cases.domain.similarity import Filters, SimilarityQuery
+from similar_cases.domain.similarity import Filters, Per, SimilarityQuery
 from similar_cases.index.rows import IndexedSeries, SeriesKind, SeriesSighting
 from similar_cases.pipeline.find_similar import SimilarityFinder, find_similar
 from similar_cases.worker.loop import JobLoop
@@ -67,6 +67,52 @@ def test_a_series_is_compared_with_series(hospital):
     assert {found.case.level for found in answer.cases} == {Level.SERIES}
     assert {part.name for found in answer.cases for part in found.similarity.parts} == {"appearance"}
     assert sorted(hospital.numbers(answer)) == [1, 2, 3, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """A patient who is asked about; another whose study holds two series, the second with two regions; a third."""
+    archive = SmallArchive(tmp_path_factory.mktemp("crowded"))
+    asked = phantom("asked", LesionKind.SOLID, seed=1)
+    first = phantom("other", LesionKind.SOLID, seed=2)
+    second = replace(first, series_key="second", series_number=2, seed=3)
+    third = phantom("third", LesionKind.NECROTIC, seed=4)
+    refs = {}
+    for name, one in (("asked", asked), ("first", first), ("second", second), ("third", third)):
+        refs[name] = archive.put(images_of(one))
+        archive.put([contours_of(one)])
+    archive.put([contours_of(second, "again")])
+    archive.seen()
+    JobLoop(archive.tools, "test").run_until_empty()
+    [case] = [c for c in archive.tools.lookups.cases_of(refs["asked"].series_uid) if c.region]
+    query = SimilarityQuery(tracking_uid=case.region.tracking_uid, limit=100)
+    return SimilarityFinder(archive.tools), query, refs
+
+
+def test_an_answer_may_hold_one_case_a_series_or_a_study(crowded):
+    finder, query, refs = crowded
+    every = finder.find(query)
+    uids = [found.case.series.series_uid for found in every.cases]
+    assert sorted(uids) == sorted([refs[name].series_uid for name in ("first", "second", "second", "third")])
+    for per, names in ((Per.SERIES, {"first", "second", "third"}), (Per.STUDY, {"first", "third"})):
+        level = "study_uid" if per is Per.STUDY else "series_uid"
+        answer = finder.find(replace(query, one_per=per))
+        homes = [getattr(found.case.series, level) for found in answer.cases]
+        assert sorted(homes) == sorted({getattr(refs[name], level) for name in names})
+        # each is the most similar of its home, in the order of all
+        first_of = {}
+        for found in every.cases:
+            first_of.setdefault(getattr(found.case.series, level), found.case.uid)
+        assert [found.case.uid for found in answer.cases] == list(first_of.values())
+        assert [found.rank for found in answer.cases] == list(range(1, len(names) + 1))
+
+
+def test_pages_of_series_follow_each_other(crowded):
+    finder, query, _ = crowded
+    whole = finder.find(replace(query, one_per=Per.SERIES))
+    pages = [finder.find(replace(query, one_per=Per.SERIES, limit=1, offset=offset)) for offset in range(4)]
+    assert [page.remaining for page in pages] == [2, 1, 0, 0]
+    assert [found.case.uid for page in pages for found in page.cases] == [found.case.uid for found in whole.cases]
 
 
 def test_pages_are_stretches_of_one_order(hospital):
