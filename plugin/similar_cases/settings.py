@@ -152,7 +152,7 @@ class WebSettings(Section):
         default=SecretStr(""), description="What the bridge shows in every request; needed to serve."
     )
     threads: int = Field(default=8, gt=0, description="Requests that are answered at the same time.")
-    max_body_kib: int = Field(default=256, gt=0, description="Largest body of a request.")
+    max_body_kib: int = Field(default=2048, gt=0, description="Largest body of a request; masks are the large ones.")
     max_limit: int = Field(default=100, gt=0, description="Largest page of similar cases.")
 
     @field_validator("prefix")

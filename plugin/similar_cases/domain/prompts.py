@@ -1,5 +1,6 @@
 """Prompts: hints where a Region lies, always in LPS mm, never in voxel indices."""
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -60,7 +61,7 @@ class BoxPrompt:
         object.__setattr__(self, "upper_lps", upper)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MaskPrompt:
     """A mask (slices, rows, columns) of bool on its own grid, which need not be the volume's."""
 
@@ -73,6 +74,12 @@ class MaskPrompt:
         if mask.shape != self.geometry.shape:
             raise InvalidRequest(f"a mask of shape {mask.shape} on a grid of shape {self.geometry.shape}")
         object.__setattr__(self, "mask", mask)
+
+    def __repr__(self) -> str:
+        """Tell masks apart, and nothing more: UIDs are derived of it."""
+        told = hashlib.sha256(np.packbits(self.mask).tobytes())
+        told.update(self.geometry.affine.tobytes())
+        return f"MaskPrompt({self.mask.shape}, {told.hexdigest()[:32]})"
 
 
 Prompt = PointPrompt | BoxPrompt | MaskPrompt

@@ -5,7 +5,7 @@ Concurrency. Both memories guard themselves; everything that they hold is immuta
 
 from similar_cases.domain.case import derived_uid
 from similar_cases.domain.errors import InvalidRequest, NotFound
-from similar_cases.domain.prompts import Prompt, PromptSet
+from similar_cases.domain.prompts import MaskPrompt, Prompt, PromptSet
 from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.region import AlgorithmIdentity, Region
 from similar_cases.domain.volume import Volume
@@ -14,6 +14,7 @@ from similar_cases.pipeline.annotations import prompts_for, retrieve_annotations
 from similar_cases.pipeline.steps import Steps
 from similar_cases.pipeline.tools import Tools
 from similar_cases.pipeline.volume_cache import LastUsed, VolumeCache
+from similar_cases.segment.planes import lies_on
 from similar_cases.segment.prompts import read_prompts, region_of_expert
 from similar_cases.volume.build import build_volumes
 
@@ -57,20 +58,23 @@ class Shelf:
         return found
 
     def region_at(self, series: SeriesRef, volume_number: int, prompts: tuple[Prompt, ...]) -> tuple[Volume, Region]:
-        """Segment there and then; nothing is stored.
+        """Segment there and then; nothing is stored. A mask alone is the Region; beside others it is the mask so far.
 
         Raises:
-            InvalidRequest: without a prompt.
+            InvalidRequest: without a prompt, or with a mask that does not lie on the volume's voxels.
             SegmentationFailed: when the prompts give no Region.
         """
         if not prompts:
-            raise InvalidRequest("a region is found by points or a box; there are none")
+            raise InvalidRequest("a region is found by points, a box or a mask; there are none")
         volume = self.volume(series, volume_number)
+        masks = [prompt for prompt in prompts if isinstance(prompt, MaskPrompt)]
+        # others would be resampled, plane by plane, for as long as whoever sent them likes
+        if not all(lies_on(mask.geometry, volume.geometry) for mask in masks):
+            raise InvalidRequest(f"the mask does not lie on the voxels of volume {volume.number} of the series")
         # the same prompts are the same region, in whatever process
         uid = derived_uid("asked", series.series_uid, volume.number, prompts)
-        asked = PromptSet(prompts=prompts, tracking_uid=uid)
-        key = (uid, self.state_of(series))
-        return volume, self._regions.get(key, lambda: self._tools.segmenter.segment(volume, asked))
+        asked = PromptSet(prompts=prompts, tracking_uid=uid, is_expert_mask=len(masks) == len(prompts))
+        return volume, self._regions.get((uid, self.state_of(series)), lambda: self._drawn(volume, asked))
 
     def region_known(self, series: SeriesRef, tracking_uid: str) -> tuple[Volume, Region]:
         """Return a Region of the catalogue with its mask: from our SEG in the archive, or as it was found at first.
@@ -123,6 +127,9 @@ class Shelf:
         found = next((one for one in sets if one.tracking_uid == tracking_uid), None)
         if found is None:
             raise NotFound(f"the archive has no mask of region {tracking_uid} any more")
-        if found.is_expert_mask:
-            return region_of_expert(volume, found)
-        return self._tools.segmenter.segment(volume, found)
+        return self._drawn(volume, found)
+
+    def _drawn(self, volume: Volume, prompts: PromptSet) -> Region:
+        if prompts.is_expert_mask:
+            return region_of_expert(volume, prompts)
+        return self._tools.segmenter.segment(volume, prompts)

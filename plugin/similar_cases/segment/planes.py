@@ -76,11 +76,17 @@ def mask_on_grid(prompts: Sequence[MaskPrompt], grid: VolumeGeometry) -> MaskPro
     return MaskPrompt(mask, grid.crop(lower, (k, j, i)))
 
 
+def lies_on(box: VolumeGeometry, grid: VolumeGeometry) -> bool:
+    """Tell whether the voxels of `box` are voxels of `grid`, or of `grid` continued beyond its borders."""
+    same_steps = np.allclose(box.affine[:3, :3], grid.affine[:3, :3], atol=1e-5)
+    return bool(same_steps and not np.isnan(_offset(box, grid)).any())
+
+
 def _placed(prompt: MaskPrompt, grid: VolumeGeometry) -> MaskPrompt | None:
     """Return one mask on a box of `grid`, cut to the voxels set; None where none is."""
-    lower = _offset(prompt.geometry, grid)
-    if not np.allclose(prompt.geometry.affine[:3, :3], grid.affine[:3, :3], atol=1e-5) or np.isnan(lower).any():
+    if not lies_on(prompt.geometry, grid):
         return paste_planes(slices_of(prompt), grid)
+    lower = _offset(prompt.geometry, grid)
     start = np.clip(-lower, 0, None).astype(np.int64)
     inside = prompt.mask[
         tuple(slice(a, max(a, int(n - low))) for a, n, low in zip(start, grid.shape, lower, strict=True))

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from similar_cases.domain.errors import InvalidRequest
-from similar_cases.domain.prompts import Prompt
 from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.similarity import Filters, SimilarityQuery
 from similar_cases.web.ask import (
@@ -18,7 +17,7 @@ from similar_cases.web.ask import (
     attribute_keyword,
     wanted_fields,
 )
-from similar_cases.web.body import Body, BoxBody, PointBody, Uid, read_body
+from similar_cases.web.body import Body, HintsBody, Uid, read_body
 
 
 class FiltersBody(Body):
@@ -38,15 +37,13 @@ class FiltersBody(Body):
         )
 
 
-class SimilarBody(Body):
-    """Body of ``POST /similar``: a series; or a region of it; or points and a box in it."""
+class SimilarBody(HintsBody):
+    """Body of ``POST /similar``: a series; or a region of it; or points, a box and a mask in it."""
 
     study: Uid
     series: Uid
     volume_number: int = Field(default=0, ge=0, le=100_000)
     tracking_uid: Uid | None = None
-    points: tuple[PointBody, ...] = Field(default=(), max_length=256, strict=False)
-    box: BoxBody | None = None
     filters: FiltersBody = FiltersBody()
     weights: dict[str, Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]] = Field(default={}, max_length=32)
     limit: int = Field(default=DEFAULT_LIMIT, ge=0)
@@ -55,20 +52,17 @@ class SimilarBody(Body):
 
     @model_validator(mode="after")
     def _one_question(self) -> "SimilarBody":
-        if self.tracking_uid and (self.points or self.box):
-            raise ValueError("either tracking_uid, or points and a box, not both")
+        if self.tracking_uid and (self.points or self.box or self.mask):
+            raise ValueError("either tracking_uid, or points, a box and a mask, not both")
         return self
 
     def query(self, max_limit: int) -> SimilarityQuery:
         """Return it in the domain's words."""
-        prompts: list[Prompt] = [point.prompt() for point in self.points]
-        if self.box:
-            prompts.append(self.box.prompt())
         return SimilarityQuery(
             series=SeriesRef(self.study, self.series),
             volume_number=self.volume_number,
             tracking_uid=self.tracking_uid or "",
-            prompts=tuple(prompts),
+            prompts=self.prompts(),
             filters=self.filters.filters(),
             weights=tuple(self.weights.items()),
             limit=min(self.limit, max_limit),

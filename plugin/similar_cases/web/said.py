@@ -3,30 +3,22 @@
 from pydantic import Field
 
 from similar_cases.domain.case import Case, derived_uid
-from similar_cases.domain.prompts import Prompt
 from similar_cases.domain.references import SeriesRef
 from similar_cases.index.feedback import Feedback, Verdict
-from similar_cases.web.body import Body, BoxBody, PointBody, Uid
+from similar_cases.web.body import Body, HintsBody, Uid
 
 
-class RegionBody(Body):
-    """Body of ``POST /region``: points and a box in a volume."""
+class RegionBody(HintsBody):
+    """Body of ``POST /region``: hints in a volume."""
 
     study: Uid
     series: Uid
     volume_number: int = Field(default=0, ge=0, le=100_000)
-    points: tuple[PointBody, ...] = Field(default=(), max_length=256, strict=False)
-    box: BoxBody | None = None
 
     @property
     def ref(self) -> SeriesRef:
         """The Series."""
         return SeriesRef(self.study, self.series)
-
-    def prompts(self) -> tuple[Prompt, ...]:
-        """Return the hints in the domain's words."""
-        box = (self.box.prompt(),) if self.box else ()
-        return (*(point.prompt() for point in self.points), *box)
 
 
 class AskedBody(RegionBody):
@@ -57,6 +49,8 @@ def feedback_of(body: FeedbackBody, answered: Case, user: str) -> Feedback:
     """Return what is kept of a word."""
     asked = body.asked
     shown = asked.model_dump(mode="json", include={"points", "box"}, exclude_none=True)
+    if asked.mask:
+        shown["mask"] = repr(asked.mask.prompt())  # which one, not all of it
     return Feedback(
         asked_uid=asked.uid,
         case_uid=body.case,

@@ -37,7 +37,7 @@ class WebOptions:
     token: str
     dicomweb_path: str = "/dicom-web"
     pacs_url: str = ""
-    max_body_bytes: int = 256 * 1024
+    max_body_bytes: int = 2048 * 1024
     max_limit: int = 100
     version: str = ""
 

@@ -116,6 +116,8 @@ def region_mask_json(region: Region) -> dict[str, Any]:
         "voxels": int(np.count_nonzero(region.mask)),
         "algorithm": f"{region.algorithm.name} {region.algorithm.version}" if region.algorithm else "",
         "quality": region.quality,
+        "affine": _affine_json(region.geometry),
+        "shape": list(region.mask.shape),
         "runs": runs_of(region.mask),
     }
 

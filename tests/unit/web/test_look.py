@@ -125,6 +125,49 @@ class TestRegions:
         assert answer["segmented"]["volume_ml"] == mask["volume_ml"]
         assert answer["asked"]["radiomics"]["firstorder_Mean"]
 
+    def test_a_correction_starts_from_the_mask_so_far(self, archive, ask):
+        ref = archive.refs[0]
+        body = {"study": ref.study_uid, "series": ref.series_uid}
+        first = {"lps": region_of(ask, ref)["region"]["centroid_lps"]}
+        told = ask("/region", "POST", json={**body, "points": [first]}).get_json()
+        so_far = {name: told[name] for name in ("affine", "shape", "runs")}
+        found = mask_of(told, lesion_mask(archive.patients[0]).shape)
+        outside = archive.patients[0].geometry.index_to_lps(np.argwhere(found)[-1])[0].tolist()
+        asked = {**body, "points": [first, {"lps": outside, "positive": False}], "mask": so_far}
+        corrected = ask("/region", "POST", json=asked).get_json()
+        assert not mask_of(corrected, found.shape)[tuple(np.argwhere(found)[-1])]
+        assert dice(mask_of(corrected, found.shape), found) > 0.5
+        assert ask("/region", "POST", json=asked).get_json() == corrected
+        assert ask("/similar", "POST", json=asked).get_json()["segmented"]["volume_ml"] == corrected["volume_ml"]
+        alone = ask("/region", "POST", json={**body, "mask": so_far}).get_json()
+        assert np.array_equal(mask_of(alone, found.shape), found)
+        assert len({one["tracking_uid"] for one in (told, corrected, alone)}) == 3
+
+    def test_a_mask_that_fits_nothing_is_refused(self, archive, ask):
+        ref = archive.refs[0]
+        body = {"study": ref.study_uid, "series": ref.series_uid}
+        told = ask(
+            wire.ROUTE_REGION_ONE.format(
+                study=ref.study_uid, series=ref.series_uid, region=region_of(ask, ref)["region"]["tracking_uid"]
+            )
+        ).get_json()
+        good = {name: told[name] for name in ("affine", "shape", "runs")}
+        turned = np.array(good["affine"])[:, [1, 0, 2, 3]].tolist()
+        far = [[*row[:3], row[3] + 5000.0 * (at == 0)] for at, row in enumerate(good["affine"])]
+        for changes, status, word in (
+            ({"affine": turned}, 400, "does not lie on the voxels"),
+            ({"affine": np.zeros((4, 4)).tolist()}, 400, "affine"),
+            ({"affine": far}, 422, ""),
+            ({"runs": [1]}, 400, "the runs hold 1 voxels"),
+            ({"runs": [*good["runs"], -1]}, 400, "mask.runs"),
+            ({"shape": [65536, 65536, 65536]}, 400, "at most"),
+            ({"shape": [0, 1, 1], "runs": []}, 400, "mask.shape.0"),
+        ):
+            answer = ask("/region", "POST", json={**body, "mask": {**good, **changes}})
+            assert (answer.status_code, word in answer.get_json()["error"]) == (status, True), changes
+        both = {**body, "tracking_uid": "1.2", "mask": good}
+        assert "not both" in ask("/similar", "POST", json=both).get_json()["error"]
+
     @pytest.mark.parametrize("changes", [{}, {"points": [{"lps": [9999, 0, 0]}]}, {"box": {"lower_lps": [0, 0, 0]}}])
     def test_what_shows_nothing_is_refused(self, archive, ask, changes):
         ref = archive.refs[0]
@@ -185,6 +228,13 @@ class TestFeedback:
         assert (kept["verdict"], kept["user"], kept["rank"]) == (Verdict.NOT_ALIKE, "anna b", 1)
         assert kept["case_series_uid"] == archive.refs[1].series_uid
         assert kept["asked_prompts"] == {"points": [{"lps": [1.0, 2.0, 3.0], "positive": True}]}
+
+    def test_a_word_on_a_corrected_region_names_its_mask_and_keeps_it_out(self, ask, said):
+        mask = {"affine": np.eye(4).tolist(), "shape": [2, 2, 2], "runs": [1, 6, 1]}
+        ask("/feedback", "POST", json={**said, "asked": {**said["asked"], "mask": mask}})
+        [kept] = ask("/feedback").get_json()["feedback"]
+        assert kept["asked_prompts"]["mask"].startswith("MaskPrompt((2, 2, 2), ")
+        ask("/feedback", "POST", json={**said, "asked": {**said["asked"], "mask": mask}, "verdict": None})
 
     def test_a_word_can_be_taken_back(self, ask, said):
         ask("/feedback", "POST", json=said)
