@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from similar_cases import bootstrap
+from similar_cases.cli import measuring
 from similar_cases.cli.console import answering, print_json, print_table, progress_bar, session_of
 from similar_cases.evaluate.split import Split
 
@@ -24,6 +25,7 @@ _LESIONS = ".cache/pyradiomics_cuda-*.tar.gz"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    measuring.register(group)
     app.add_typer(group, name="evaluate")
 
 

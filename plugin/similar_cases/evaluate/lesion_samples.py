@@ -33,10 +33,11 @@ _MODALITIES = {"CT": "CT", "MR_T1": "MR", "PET": "PT"}
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One volume and the mask (k, j, i) of what is to be found in it."""
+    """One volume and the mask (k, j, i) of what is to be found in it; `label` is what the data set calls it."""
 
     volume: Volume
     truth: Mask
+    label: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,14 @@ class LesionSample:
     Attributes:
         patient: whose it is; samples of one patient are not independent.
         load: reads the volume, and every lesion in it.
+        source: the file or folder that is read, by which what was computed of it is known again; None keeps nothing.
     """
 
     dataset: str
     modality: str
     patient: str
     load: Callable[[], list[Lesion]]
+    source: Path | None = None
 
 
 def samples_in(data: Path, split: Split) -> list[LesionSample]:
@@ -60,8 +63,10 @@ def samples_in(data: Path, split: Split) -> list[LesionSample]:
     Raises:
         InvalidRequest: when the folder holds none of them.
     """
-    sets = {Split.VALIDATION: (_sarcoma, _hippocampus), Split.TEST: (_nsclc, _ibsi_lung, _ms_lesions)}[split]
-    found = [sample for samples in sets for sample in samples(data)]
+    if split is Split.TEST:
+        found = [sample for samples in (_nsclc, _ibsi_lung, _ms_lesions) for sample in samples(data)]
+    else:
+        found = [sample for samples in (_sarcoma, _hippocampus) for sample in samples(data, split)]
     if not found:
         raise InvalidRequest(f"{data} holds no data set to {split.value} on; see --help for the layout")
     return found
@@ -83,39 +88,45 @@ def annotated(instances: Sequence[Dataset], wanted: Callable[[str], bool] = lamb
         for prompts in read_prompts(annotation, volume)
         if prompts.is_expert_mask and not is_anatomy(prompts.finding) and wanted(prompts.label)
     ]
-    return [Lesion(volume, region_of_expert(volume, one).full_mask(volume.geometry.shape)) for one in outlines]
+    shape = volume.geometry.shape
+    return [Lesion(volume, region_of_expert(volume, one).full_mask(shape), one.label) for one in outlines]
 
 
-def _sarcoma(data: Path) -> Iterator[LesionSample]:
+def _sarcoma(data: Path, split: Split) -> Iterator[LesionSample]:
     table = data / "sarcoma" / "subjects.csv"
     if not table.is_file():
         return
     with table.open(encoding="utf-8") as file:
-        patients = sorted(row["id"] for row in DictReader(file) if row["split"] == "validation")
+        wanted = "train" if split is Split.TRAINING else "validation"
+        patients = sorted(row["id"] for row in DictReader(file) if row["split"] == wanted)
     for patient in patients:
         for folder, modality in _MODALITIES.items():
             where = data / "sarcoma" / "dicom" / patient / folder
-            yield LesionSample(dataset="sarcoma", modality=modality, patient=patient, load=_from_dicom(where))
+            load = _from_dicom(where)
+            yield LesionSample(dataset="sarcoma", modality=modality, patient=patient, load=load, source=where)
 
 
-def _hippocampus(data: Path) -> Iterator[LesionSample]:
-    """Yield the images after the trained ones, the front part of one and the rear part of the next in turn."""
-    images = sorted((data / "hippocampus" / "images").glob("*.nii.gz"))[_HIPPOCAMPUS_TRAINED:]
-    for number, image in enumerate(images):
+def _hippocampus(data: Path, split: Split) -> Iterator[LesionSample]:
+    """Yield the images of a split, the front part of one and the rear part of the next in turn."""
+    images = sorted((data / "hippocampus" / "images").glob("*.nii.gz"))
+    trained = slice(None, _HIPPOCAMPUS_TRAINED)
+    chosen = trained if split is Split.TRAINING else slice(_HIPPOCAMPUS_TRAINED, None)
+    for number, image in enumerate(images[chosen]):
         mask = data / "hippocampus" / "labels" / image.name
         load = _from_nifti(image, mask, number % 2 + 1)
-        yield LesionSample(dataset="hippocampus", modality="MR", patient=image.name, load=load)
+        yield LesionSample(dataset="hippocampus", modality="MR", patient=image.name, load=load, source=image)
 
 
 def _nsclc(data: Path) -> Iterator[LesionSample]:
     for where in sorted((data / "nsclc").glob("*/")):
         load = _from_dicom(where, lambda label: label.startswith("GTV"))
-        yield LesionSample(dataset="nsclc", modality="CT", patient=where.name, load=load)
+        yield LesionSample(dataset="nsclc", modality="CT", patient=where.name, load=load, source=where)
 
 
 def _ibsi_lung(data: Path) -> Iterator[LesionSample]:
     for where in sorted((data / "ibsi_lung").glob("*/")):
-        yield LesionSample(dataset="ibsi_lung", modality="CT", patient=where.name, load=_from_dicom(where))
+        load = _from_dicom(where)
+        yield LesionSample(dataset="ibsi_lung", modality="CT", patient=where.name, load=load, source=where)
 
 
 def _ms_lesions(data: Path) -> Iterator[LesionSample]:
@@ -123,7 +134,8 @@ def _ms_lesions(data: Path) -> Iterator[LesionSample]:
     for where in sorted((data / "ms_lesions").glob("*/")):
         [image] = where.glob("FLAIR*.nii.gz")
         [mask] = where.glob("GOLD*.nii.gz")
-        yield LesionSample(dataset="ms_lesions", modality="MR", patient=where.name, load=_from_nifti(image, mask))
+        load = _from_nifti(image, mask)
+        yield LesionSample(dataset="ms_lesions", modality="MR", patient=where.name, load=load, source=where)
 
 
 def _from_dicom(folder: Path, wanted: Callable[[str], bool] = lambda label: True) -> Callable[[], list[Lesion]]:
@@ -137,7 +149,7 @@ def _from_nifti(image: Path, mask: Path, label: int | None = None) -> Callable[[
         volume = volume_of_nifti(image)
         drawn = sitk.GetArrayFromImage(sitk.ReadImage(str(mask)))
         if label is not None:
-            return [Lesion(volume, drawn == label)]
+            return [Lesion(volume, drawn == label, f"label {label}")]
         parts, count = ndimage.label(drawn > 0, np.ones((3, 3, 3)))
         sizes = np.bincount(parts.ravel())
         return [Lesion(volume, parts == one) for one in range(1, count + 1) if sizes[one] >= _FEWEST_VOXELS]
@@ -145,8 +157,8 @@ def _from_nifti(image: Path, mask: Path, label: int | None = None) -> Callable[[
     return load
 
 
-def volume_of_nifti(path: Path) -> Volume:
-    """Return a NIfTI file (MR; no header says more than the grid) as a Volume, in its own grid, LPS mm."""
+def volume_of_nifti(path: Path, modality: str = "MR") -> Volume:
+    """Return a NIfTI file (no header says more than the grid) as a Volume, in its own grid, LPS mm; CT is in HU."""
     image = sitk.ReadImage(str(path), sitk.sitkFloat32)
     columns = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine = np.eye(4)
@@ -157,8 +169,8 @@ def volume_of_nifti(path: Path) -> Volume:
     return Volume(
         array=array,
         geometry=VolumeGeometry(affine, (k, j, i), derived_uid("frame", path.name)),
-        unit=VoxelUnit.ARBITRARY,
+        unit=VoxelUnit.HU if modality == "CT" else VoxelUnit.ARBITRARY,
         series=SeriesRef(derived_uid("study", path.name), uid),
-        facts=SeriesFacts(modality="MR"),
+        facts=SeriesFacts(modality=modality),
         frames=tuple(FrameRef("1.2.840.10008.5.1.4.1.1.4", f"{uid}.{n}"[:64]) for n in range(1, k + 1)),
     )
