@@ -44,6 +44,13 @@ ROUTE_SERIES = "/archive/series"
 ROUTE_SERIES_ONE = "/archive/series/{series}"
 ROUTE_SERIES_RETRY = "/archive/series/{series}/retry"
 ROUTE_SERIES_HURRY = "/archive/series/{series}/hurry"
+# Find similar, in the shapes of QIDO-RS's searches (PS3.18 10.6), with the parameter similar-to …
+ROUTE_SIMILAR_STUDIES = "/studies"
+ROUTE_SIMILAR_SERIES = "/series"
+ROUTE_SIMILAR_STUDY_SERIES = "/studies/{study}/series"
+# … and below what is asked about
+ROUTE_STUDY_SIMILAR = "/studies/{study}/similar"
+ROUTE_FRAME_SIMILAR = "/studies/{study}/series/{series}/instances/{instance}/frames/{frame}/similar"
 ROUTE_SERIES_SIMILAR = "/studies/{study}/series/{series}/similar"
 ROUTE_SIMILAR = "/similar"
 ROUTE_METRICS = "/metrics"
@@ -59,6 +66,7 @@ ROUTE_FEEDBACK = "/feedback"
 #: media types that the similar routes answer in
 JSON = "application/json"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = 'multipart/related; type="application/dicom+xml"'
 #: voxels: 16-bit signed integers, little-endian
 VOXELS = "application/octet-stream"
 CSV = "text/csv"

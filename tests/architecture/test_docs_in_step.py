@@ -11,8 +11,9 @@ from similar_cases.cli.console import ExitCode
 from similar_cases.domain import errors
 from similar_cases.rank.filters import ATTRIBUTES
 from similar_cases.settings import Settings, as_toml, setting_names, shown
-from similar_cases.web import dicom_json, respond
+from similar_cases.web import respond
 from similar_cases.web.ask import OWN_PARAMETERS
+from similar_cases.web.private import DICTIONARY
 from similar_cases.web.question import SimilarBody
 
 ROOT = Path(__file__).parents[2]
@@ -94,11 +95,15 @@ def test_api_page_names_every_parameter_attribute_and_field():
     assert [name for name in SimilarBody.model_fields if f'"{name}"' not in text] == []
 
 
-def test_api_page_has_the_dictionary_of_our_private_block():
-    told = set(re.findall(r"\(0077,xx([0-9A-F]{2})\)", doc("api.md")))
-    elements = {value for name, value in vars(dicom_json).items() if name.isupper() and isinstance(value, int)}
-    assert told == {f"{value:02X}" for value in elements - {dicom_json.PRIVATE_GROUP}}
-    assert wire.PRIVATE_CREATOR in doc("api.md")
+def test_conformance_statement_has_the_dictionary_of_our_private_block():
+    row = r"^\| (> )?\(0077,xx([0-9A-F]{2})\) \| (\w\w) \| (\S+) \| (.+?) \| (.+) \|$"
+    told = re.findall(row, doc("dicom-conformance.md"), flags=re.MULTILINE)
+    on_request = "; on `includefield` alone"
+    assert {(bool(nested), *rest) for nested, *rest in told} == {
+        (bool(one.within), f"{one.element:02X}", one.vr, one.vm, one.name, one.meaning + on_request * one.on_request)
+        for one in DICTIONARY
+    }
+    assert wire.PRIVATE_CREATOR in doc("dicom-conformance.md")
 
 
 def test_every_word_of_the_glossary_that_is_code_is_in_the_code():

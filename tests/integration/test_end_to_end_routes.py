@@ -12,7 +12,7 @@ from pydicom import Dataset
 from similar_cases import wire
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.phantoms import LesionKind, Phantom, lesion_mask, phantom_series
-from similar_cases.web.dicom_json import PRIVATE_GROUP
+from similar_cases.web.private import PRIVATE_GROUP
 from tests import phantoms
 from tests.integration.archive_client import ArchiveClient, archive_elsewhere
 from tests.orthanc_server import Version

@@ -25,6 +25,15 @@ class Wish:
     offset: int = 0
 
 
+@dataclass(frozen=True)
+class StudyCounts:
+    """What the catalogue knows to be in a Study: modalities, sorted, and the numbers of its Series and Instances."""
+
+    modalities: tuple[str, ...]
+    series: int
+    instances: int
+
+
 class Overview:
     """Reads what a page of Series needs, in few statements whatever its length."""
 
@@ -59,6 +68,32 @@ class Overview:
         with self._engine.begin() as connection:
             rows = connection.execute(query.where(series.c.series_uid.in_(list(series_uids)))).all()
         return {row.series_uid: row.series_orthanc_id for row in rows if row.series_orthanc_id}
+
+    def studies_of(self, study_uids: Collection[str]) -> Mapping[str, StudyCounts]:
+        """Return what is in Studies, everything counted that the archive told of; unknown ones are left out."""
+        query = select(series.c.study_uid, series.c.modality, series.c.instance_count)
+        found: dict[str, list[tuple[str, int]]] = {}
+        with self._engine.begin() as connection:
+            for study, modality, count in connection.execute(query.where(series.c.study_uid.in_(list(study_uids)))):
+                found.setdefault(study, []).append((modality, count))
+        return {
+            study: StudyCounts(tuple(sorted({name for name, _ in held if name})), len(held), sum(n for _, n in held))
+            for study, held in found.items()
+        }
+
+    def instances_of(self, series_uids: Collection[str]) -> Mapping[str, int]:
+        """Return how many Instances are in Series; unknown ones are left out."""
+        query = select(series.c.series_uid, series.c.instance_count).where(series.c.series_uid.in_(list(series_uids)))
+        with self._engine.begin() as connection:
+            return {row.series_uid: row.instance_count for row in connection.execute(query)}
+
+    def indexed_series_of(self, study_uid: str) -> list[str]:
+        """Return the UIDs of the Series of a Study that have a Case, the one with most Instances first."""
+        query = select(series.c.series_uid).join(cases, cases.c.series_uid == series.c.series_uid).distinct()
+        query = query.add_columns(series.c.instance_count).where(series.c.study_uid == study_uid)
+        with self._engine.begin() as connection:
+            rows = connection.execute(query).all()
+        return [row.series_uid for row in sorted(rows, key=lambda row: (-row.instance_count, row.series_uid))]
 
     def indexed_since(self, moment: float) -> tuple[int, float]:
         """Return how many Series were indexed since a `moment` (seconds since 1970, UTC), and their seconds of work."""

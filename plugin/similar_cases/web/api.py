@@ -9,15 +9,13 @@ from flask import Blueprint, Response, request
 from similar_cases import wire
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.errors import InvalidRequest, NotFound
-from similar_cases.domain.references import SeriesRef, require_uid
-from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
+from similar_cases.domain.references import require_uid
 from similar_cases.index.overview import Wish
 from similar_cases.web import ask, plain_json, respond
-from similar_cases.web.dicom_json import dicom_json_item
 from similar_cases.web.look import Look, Route
 from similar_cases.web.measures import Measures
-from similar_cases.web.question import query_of_body
 from similar_cases.web.services import Services, WebOptions
+from similar_cases.web.similar import FindSimilar
 
 MAX_SERIES = 500
 
@@ -25,7 +23,7 @@ MAX_SERIES = 500
 def routes(services: Services, options: WebOptions, measures: Measures) -> Blueprint:
     """Return every route but the page's."""
     api = Blueprint("api", __name__)
-    handlers = Handlers(services, options, measures)
+    handlers, find = Handlers(services, options, measures), FindSimilar(services, options)
     table: tuple[Route, ...] = (
         (wire.ROUTE_HEALTH, handlers.health, "GET"),
         (wire.ROUTE_NUDGE, handlers.nudge, "POST"),
@@ -35,8 +33,13 @@ def routes(services: Services, options: WebOptions, measures: Measures) -> Bluep
         (wire.ROUTE_SERIES_ONE, handlers.series_one, "GET"),
         (wire.ROUTE_SERIES_RETRY, handlers.retry, "POST"),
         (wire.ROUTE_SERIES_HURRY, handlers.hurry, "POST"),
-        (wire.ROUTE_SERIES_SIMILAR, handlers.series_similar, "GET"),
-        (wire.ROUTE_SIMILAR, handlers.similar, "POST"),
+        (wire.ROUTE_SERIES_SIMILAR, find.series_similar, "GET"),
+        (wire.ROUTE_STUDY_SIMILAR, find.study_similar, "GET"),
+        (wire.ROUTE_FRAME_SIMILAR, find.frame_similar, "GET"),
+        (wire.ROUTE_SIMILAR_STUDIES, find.studies, "GET"),
+        (wire.ROUTE_SIMILAR_SERIES, find.series, "GET"),
+        (wire.ROUTE_SIMILAR_STUDY_SERIES, find.study_series, "GET"),
+        (wire.ROUTE_SIMILAR, find.similar, "POST"),
         *Look(services).routes(),
     )
     for path, handler, method in table:
@@ -138,38 +141,6 @@ class Handlers:
             raise NotFound(f"series {series} has no job that waits")
         return respond.json_response({}, 202)
 
-    def series_similar(self, study: str, series: str) -> Response:
-        """Find the cases similar to a series, or to one of its regions, in QIDO's grammar."""
-        media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
-        query, wanted = ask.query_of_parameters(SeriesRef(study, series), request.args, self.options.max_limit)
-        return self._answered(query, wanted, media_type)
-
-    def similar(self) -> Response:
-        """Find the cases similar to a series, to a region, or to what points and a box show."""
-        media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
-        respond.require_json(request)
-        query, wanted = query_of_body(request.get_data(), request.args, self.options.max_limit)
-        return self._answered(query, wanted, media_type)
-
-    def _answered(self, query: SimilarityQuery, wanted: ask.Wanted, media_type: str) -> Response:
-        answer = self.services.find_similar(query)
-        if not answer.cases:
-            return respond.no_content()
-        response = respond.json_response(self._body(answer, wanted, media_type), media_type=media_type)
-        if answer.remaining > 0:
-            response.headers["Warning"] = respond.warning_of_more(answer.remaining)
-        return response
-
-    def _body(self, answer: SimilarityAnswer, wanted: ask.Wanted, media_type: str) -> object:
-        if media_type == wire.DICOM_JSON:
-            return [dicom_json_item(found, wanted, self._retrieve_root()) for found in answer.cases]
-        body = plain_json.answer_json(answer)
-        ids = self.services.overview.orthanc_ids_of({found.case.series.series_uid for found in answer.cases})
-        for case in body["cases"]:
-            if case["series"] in ids:
-                case["orthanc_id"] = ids[case["series"]]
-        return body
-
     def _rows(self, uids: list[str]) -> list[dict[str, Any]]:
         facts, places = self.services.overview.facts_of(uids), self.services.places(uids)
         rows = (self.services.lookups.series_row(uid) for uid in uids)
@@ -183,11 +154,6 @@ class Handlers:
         up = "../" * self.options.prefix.strip("/").count("/") + "../"
         explorer = f"{up}app/explorer.html"
         return {"orthanc": up, "dicomweb": up + self.options.dicomweb_path.strip("/"), "explorer": explorer}
-
-    def _retrieve_root(self) -> str:
-        """Return the address of DICOMweb as the caller sees it."""
-        origin = respond.origin_of_caller(request.headers, self.options.pacs_url)
-        return origin.rstrip("/") + "/" + self.options.dicomweb_path.strip("/")
 
 
 def _state(text: str) -> SeriesState | None:

@@ -5,6 +5,7 @@ a hyphen, which no keyword has.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -12,7 +13,8 @@ from werkzeug.datastructures import MultiDict
 
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.references import SeriesRef, require_uid
-from similar_cases.domain.similarity import Filters, SimilarityQuery
+from similar_cases.domain.similarity import Filters, Per, SimilarityQuery
+from similar_cases.web.private import private_keyword
 
 DEFAULT_LIMIT = 10
 #: largest offset that makes sense; beyond it nothing matches
@@ -23,10 +25,12 @@ MAX_PARAMETERS = 64
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 #: parameters of our own, and of QIDO's grammar, in a query string
-OWN_PARAMETERS = (
-    "limit", "offset", "includefield", "fuzzymatching", "accept", "age-min", "age-max", "include-same-patient",
-    "tracking-uid", "volume-number", "weight",
+COMMON_PARAMETERS = (
+    "limit", "offset", "includefield", "fuzzymatching", "accept", "charset", "age-min", "age-max",
+    "include-same-patient", "weight",
 )  # fmt: skip
+#: and those that only some routes take
+OWN_PARAMETERS = (*COMMON_PARAMETERS, "similar-to", "tracking-uid", "volume-number")
 
 
 @dataclass(frozen=True)
@@ -36,22 +40,58 @@ class Wanted:
     keywords: frozenset[str] = frozenset()
     everything: bool = False
 
+    def wants(self, keyword: str) -> bool:
+        """Tell whether an attribute that is not in every answer stands in this one."""
+        return self.everything or keyword in self.keywords
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a query string asks about: a volume of a Series, or a Region by its Tracking UID."""
+
+    series: SeriesRef | None = None
+    tracking_uid: str = ""
+    volume_number: int = 0
+
+
+def about_series(series: SeriesRef, parameters: "MultiDict[str, str]") -> About:
+    """Return the Series that a path names, or the Region of it that ``tracking-uid`` does.
+
+    Raises:
+        InvalidRequest: when a parameter cannot be understood.
+    """
+    tracking = parameters.get("tracking-uid", "")
+    return About(
+        series=series,
+        tracking_uid=require_uid(tracking) if tracking else "",
+        volume_number=volume_number(parameters),
+    )
+
+
+def volume_number(parameters: "MultiDict[str, str]") -> int:
+    """Return the number of the volume in its Series, 0 where none is told.
+
+    Raises:
+        InvalidRequest: when it is no number.
+    """
+    return _whole("volume-number", parameters, 0)
+
 
 def query_of_parameters(
-    series: SeriesRef, parameters: "MultiDict[str, str]", max_limit: int
+    about: About, parameters: "MultiDict[str, str]", max_limit: int, one_per: Per = Per.CASE
 ) -> tuple[SimilarityQuery, Wanted]:
-    """Read the query string of the GET route.
+    """Read the query string of a GET route.
 
     Raises:
         InvalidRequest: with the reason, for anything that cannot be understood.
     """
-    _refuse_excess(parameters)
     query = SimilarityQuery(
-        series=series,
-        volume_number=_whole("volume-number", parameters, 0),
-        tracking_uid=_tracking_uid(parameters.get("tracking-uid", "")),
+        series=about.series,
+        volume_number=about.volume_number,
+        tracking_uid=about.tracking_uid,
         filters=_filters_of(parameters),
         weights=_weights(parameters.get("weight", "")),
+        one_per=one_per,
         limit=min(_whole("limit", parameters, DEFAULT_LIMIT), max_limit),
         offset=min(_whole("offset", parameters, 0), MAX_OFFSET),
     )
@@ -59,11 +99,23 @@ def query_of_parameters(
     return query, wanted_fields(parameters.getlist("includefield"))
 
 
+def refuse_unknown(parameters: "MultiDict[str, str]", known: Collection[str]) -> None:
+    """Refuse more, longer or repeated parameters than QIDO's grammar has, and names of our own that are not known.
+
+    Raises:
+        InvalidRequest: for the first one.
+    """
+    _refuse_excess(parameters)
+    for name in parameters:
+        if name not in known and (name in OWN_PARAMETERS or "-" in name):
+            raise InvalidRequest(f"unknown parameter {name[:80]!r}; these are known here: {', '.join(known)}")
+
+
 def wanted_fields(values: list[str]) -> Wanted:
     """Read every ``includefield``: keywords or tags, several separated by commas, or ``all``.
 
     Raises:
-        InvalidRequest: for what is neither a tag nor a keyword of the standard.
+        InvalidRequest: for what is neither a tag nor a keyword, of the standard or of our private dictionary.
 
     >>> wanted_fields(["00180015,Manufacturer"]).keywords == {"BodyPartExamined", "Manufacturer"}
     True
@@ -71,7 +123,8 @@ def wanted_fields(values: list[str]) -> Wanted:
     names = [name for value in values for name in value.split(",")]
     if names == ["all"]:
         return Wanted(everything=True)
-    return Wanted(frozenset(attribute_keyword(name.strip()) for name in names))
+    stripped = [name.strip() for name in names]
+    return Wanted(frozenset(private_keyword(name) or attribute_keyword(name) for name in stripped))
 
 
 def refuse_repeats(parameters: "MultiDict[str, str]", allowed: tuple[str, ...]) -> None:
@@ -129,11 +182,8 @@ def _refuse_excess(parameters: "MultiDict[str, str]") -> None:
 def _filters_of(parameters: "MultiDict[str, str]") -> Filters:
     attributes = []
     for name, value in parameters.items():
-        if name in OWN_PARAMETERS:
-            continue
-        if "-" in name:
-            raise InvalidRequest(f"unknown parameter {name[:80]!r}; these are known: {', '.join(OWN_PARAMETERS)}")
-        attributes.append((attribute_keyword(name), value))
+        if name not in OWN_PARAMETERS:
+            attributes.append((attribute_keyword(name), value))
     return Filters(
         attributes=tuple(attributes),
         age_years=(_age("age-min", parameters), _age("age-max", parameters)),
@@ -143,8 +193,15 @@ def _filters_of(parameters: "MultiDict[str, str]") -> Filters:
 
 def _whole(name: str, parameters: "MultiDict[str, str]", default: int) -> int:
     text = parameters.get(name)
-    if text is None:
-        return default
+    return default if text is None else whole(name, text)
+
+
+def whole(name: str, text: str) -> int:
+    """Return a number of a path or a parameter.
+
+    Raises:
+        InvalidRequest: when it is no whole number from 0, or has more than nine digits.
+    """
     if not _NUMBER.fullmatch(text):
         raise InvalidRequest(f"{name} is a whole number from 0, got {text[:40]!r}")
     return int(text)
@@ -167,10 +224,6 @@ def _decimal(name: str, text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text.strip()):
         raise InvalidRequest(f"{name} is a number from 0, got {text[:40]!r}")
     return float(text)
-
-
-def _tracking_uid(text: str) -> str:
-    return require_uid(text) if text else ""
 
 
 def decimal_of(name: str, parameters: "MultiDict[str, str]", default: float) -> float:

@@ -16,7 +16,7 @@ from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.volume import Volume
 from similar_cases.index.feedback import Feedback
 from similar_cases.pipeline.volume_cache import LastUsed
-from similar_cases.web import ask, plain_json, respond, voxels
+from similar_cases.web import ask, media, plain_json, respond, voxels
 from similar_cases.web.body import read_body
 from similar_cases.web.said import FeedbackBody, RegionBody, feedback_of
 from similar_cases.web.services import Services
@@ -52,7 +52,7 @@ class Look:
 
     def volume(self, study: str, series: str, volume: str) -> Response:
         """Tell where the voxels of a volume lie, and how they are scaled."""
-        ref, number = SeriesRef(study, series), _number("volume", volume)
+        ref, number = SeriesRef(study, series), ask.whole("volume", volume)
         state = self.services.shelf.state_of(ref)
 
         def body() -> dict[str, Any]:
@@ -65,8 +65,8 @@ class Look:
     def slices(self, study: str, series: str, volume: str) -> Response:
         """Return some slices of a volume as 16-bit integers, slice by slice, row by row."""
         ask.refuse_repeats(request.args, ("first", "last"))
-        ref, number = SeriesRef(study, series), _number("volume", volume)
-        first, last = (_number(name, request.args.get(name, "")) for name in ("first", "last"))
+        ref, number = SeriesRef(study, series), ask.whole("volume", volume)
+        first, last = (ask.whole(name, request.args.get(name, "")) for name in ("first", "last"))
         state = self.services.shelf.state_of(ref)
 
         def make() -> Response:
@@ -119,7 +119,7 @@ class Look:
         """Return what people said of answers, as JSON or CSV."""
         ask.refuse_repeats(request.args, ("series", "accept"))
         offered = (wire.JSON, wire.CSV)
-        media_type = respond.negotiated(request.headers.get("Accept", ""), request.args.get("accept"), offered)
+        media_type = media.negotiated(request.headers.get("Accept", ""), request.args.get("accept"), offered)
         series = request.args.get("series", "")
         said = self.services.feedback.all(require_uid(series) if series else "")
         if media_type == wire.JSON:
@@ -149,12 +149,6 @@ _DOWNLOAD = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; fi
 def _slices_per_request(volume: Volume) -> int:
     _, rows, columns = volume.geometry.shape
     return max(1, MAX_CHUNK_BYTES // (2 * rows * columns))
-
-
-def _number(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise InvalidRequest(f"{name} is a whole number from 0, got {text[:40]!r}")
-    return int(text)
 
 
 def _cached(*identity: object, make: Callable[[], Response]) -> Response:

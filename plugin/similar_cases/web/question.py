@@ -71,13 +71,13 @@ class SimilarBody(HintsBody):
 
 
 def query_of_body(body: bytes, parameters: Mapping[str, Any], max_limit: int) -> tuple[SimilarityQuery, Wanted]:
-    """Read the body of the POST route; its query string may hold ``accept`` alone.
+    """Read the body of the POST route; its query string may hold ``accept`` and ``charset`` alone.
 
     Raises:
         InvalidRequest: with the place and the reason, for anything that cannot be understood.
     """
     for name in parameters:
-        if name != "accept":
-            raise InvalidRequest(f"unknown parameter {name[:80]!r}; this route takes a JSON body, and accept")
+        if name not in ("accept", "charset"):
+            raise InvalidRequest(f"unknown parameter {name[:80]!r}; this route takes a JSON body, accept and charset")
     asked = read_body(SimilarBody, body)
     return asked.query(max_limit), wanted_fields(list(asked.includefield))

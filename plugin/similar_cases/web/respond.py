@@ -7,9 +7,8 @@ import traceback
 from collections.abc import Mapping
 
 from flask import Request, Response
-from werkzeug.datastructures import Headers, MIMEAccept
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
-from werkzeug.http import parse_accept_header
 
 from similar_cases import wire
 from similar_cases.domain import errors
@@ -57,39 +56,6 @@ def status_of(error: errors.SimilarCasesError) -> int:
     (400, 503)
     """
     return next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
-
-
-def negotiated(
-    accept: str, override: str | None = None, offered: tuple[str, ...] = (wire.JSON, wire.DICOM_JSON)
-) -> str:
-    """Return the media type to answer in (PS3.18 8.7.5): the best of `offered` by the caller's q-values.
-
-    Args:
-        accept: the Accept header, empty for none, which takes anything.
-        override: the query parameter ``accept``, which wins over the header where it is given.
-        offered: in our own order of preference. Of those that the caller likes as much as each other, the one that is
-            named first is taken: dicomweb-client names both of ours, and reads what DICOM names.
-
-    Raises:
-        NotAcceptable: when none fits.
-
-    >>> negotiated("application/json;q=0.2, application/dicom+json;q=0.9")
-    'application/dicom+json'
-    >>> negotiated("text/html, */*;q=0.1")
-    'application/json'
-    >>> negotiated("application/dicom+json, application/json")
-    'application/dicom+json'
-    """
-    asked = accept if override is None else override
-    if not asked.strip():
-        return offered[0]
-    ranges = [(media.split(";")[0].strip().lower(), quality) for media, quality in parse_accept_header(asked)]
-    accepted = MIMEAccept(ranges)
-    best = max(accepted.quality(media) for media in offered)
-    if not best:
-        raise errors.NotAcceptable(f"this answer comes as {' or '.join(offered)}; the request accepts neither")
-    named = [media for media, _ in ranges] + list(offered)
-    return min((media for media in offered if accepted.quality(media) == best), key=named.index)
 
 
 def json_response(body: object, status: int = 200, media_type: str = wire.JSON) -> Response:

@@ -98,7 +98,7 @@ def test_includefield_adds_attributes(http, include, expected):
         ("application/json;q=0, */*", wire.DICOM_JSON),
         ("text/html, application/xhtml+xml, */*;q=0.8", wire.JSON),
         ("APPLICATION/DICOM+JSON", wire.DICOM_JSON),
-        ("multipart/related; type=application/dicom+xml", 406),
+        ("multipart/related; type=application/dicom", 406),
         ("application/json;q=0, application/dicom+json;q=0", 406),
         ("image/png", 406),
         (";;;,,", 406),
