@@ -14,6 +14,10 @@ from similar_cases.index.database import open_engine, sqlite_url
 from similar_cases.index.lookups import Lookups
 from similar_cases.index.overview import Overview
 from similar_cases.jobs.queue import JobQueue, Policy
+from similar_cases.models.choice import Wanted, chosen_model
+from similar_cases.models.kinds import ModelUse
+from similar_cases.models.register import ModelRegister
+from similar_cases.models.shipped import shipped_models
 from similar_cases.pipeline.worklist import Worklist
 from similar_cases.settings import Settings
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from similar_cases.describe.embedder import Embedder
     from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
     from similar_cases.index.case_index import CaseIndex
+    from similar_cases.models.model_file import ModelFile
     from similar_cases.pacs.client import PacsClient
     from similar_cases.pacs.http import HttpAccess
     from similar_cases.pacs.orthanc_changes import OrthancFeed
@@ -136,9 +141,43 @@ def open_segmenter(settings: Settings) -> Segmenter:
 
 def open_embedder(settings: Settings) -> Embedder:
     """Return the embedder that the settings name, on the device that they choose."""
-    from similar_cases.describe.registry import open_embedder
+    from similar_cases.describe.registry import EMBEDDERS, open_embedder, open_model
 
-    return open_embedder(settings.describe.embedder, device(settings))
+    describe = settings.describe
+    if describe.embedder in EMBEDDERS:
+        return open_embedder(describe.embedder, device(settings))
+    wanted = Wanted(
+        use=ModelUse.DESCRIBE,
+        name=describe.embedder,
+        built_in=EMBEDDERS.keys(),
+        weights=describe.weights,
+        sha256=describe.weights_sha256,
+    )
+    return open_model(chosen_model(open_register(settings), wanted), device(settings))
+
+
+def open_register(settings: Settings) -> ModelRegister:
+    """Return the register of what the site has added."""
+    return ModelRegister(settings.index.data_dir)
+
+
+def open_added(model: ModelFile, settings: Settings) -> None:
+    """Lay weights that were added into their network, and let go of it.
+
+    Raises:
+        InvalidSettings: for another hash, or another architecture than the kind's.
+    """
+    from similar_cases.describe.registry import open_model
+
+    open_model(model, device(settings))
+
+
+def names_taken() -> frozenset[str]:
+    """Return the names that no model of the site may have: those of what needs no weights of it."""
+    from similar_cases.describe.registry import EMBEDDERS
+    from similar_cases.segment.registry import SEGMENTERS
+
+    return frozenset({*EMBEDDERS, *SEGMENTERS.names, *(one.name for one in shipped_models())})
 
 
 def device(settings: Settings) -> str:

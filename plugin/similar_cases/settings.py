@@ -68,7 +68,12 @@ class SegmentSettings(Section):
 class DescribeSettings(Section):
     """What describes regions and series. A change here is followed by `similar-cases reindex`."""
 
-    embedder: str = Field(default="efficientnet-lite0", description="Which network gives the vectors.")
+    embedder: str = Field(
+        default="efficientnet-lite0",
+        description="Which network gives the vectors: a name or a kind of `similar-cases models list`.",
+    )
+    weights: Path | None = Field(default=None, description="Weights, where embedder is a kind that comes without.")
+    weights_sha256: str = Field(default="", description="What those weights hash to.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it computes.")
     bin_count: int = Field(default=128, gt=1, description="Grey levels over a region's range.")
     bin_width: float = Field(default=0.0, ge=0, description="Width of a grey level; above 0 it replaces bin_count.")

@@ -14,6 +14,7 @@ from typing import Literal
 
 from similar_cases import bootstrap
 from similar_cases.domain.errors import SimilarCasesError
+from similar_cases.models.model_file import size_of
 from similar_cases.settings import Settings
 
 State = Literal["ok", "warning", "broken"]
@@ -41,7 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
     """Return what every check found, in order."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _orthanc, _dicomweb, _changes, _folder, _disk, _catalogue, _token, _port,
-        _embedder, _segmenter, _decoders, _gpu,
+        _embedder, _segmenter, _models, _decoders, _gpu,
     )  # fmt: skip
     return [_guarded(check, settings) for check in checks]
 
@@ -160,6 +161,15 @@ def _embedder(settings: Settings) -> Finding:
 def _segmenter(settings: Settings) -> Finding:
     identity = bootstrap.open_segmenter(settings).identity
     return Finding("segmenter", "ok", f"{identity.name} {identity.version}")
+
+
+def _models(settings: Settings) -> Finding:
+    added = bootstrap.open_register(settings).all()
+    gone = [f"{one.name} ({one.path})" for one in added if size_of(one.path) is None]
+    if gone:
+        advice = "lay the files back where they were, or add them anew; `similar-cases models verify` hashes all"
+        return Finding("models", "warning", f"gone: {', '.join(gone)}", advice)
+    return Finding("models", "ok", f"{len(added)} added to those that came with it")
 
 
 def _decoders(settings: Settings) -> Finding:

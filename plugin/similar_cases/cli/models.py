@@ -1,0 +1,199 @@
+"""``models``: which weights there are, whether they are still those, and how the site's own come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from similar_cases import bootstrap
+from similar_cases.cli.console import ExitCode, answering, print_json, print_table, progress_bar, session_of
+from similar_cases.domain.errors import InvalidSettings
+from similar_cases.models.kinds import KINDS, ModelUse
+from similar_cases.models.model_file import ModelFile, kind_of, sha256_of, size_of
+from similar_cases.models.shipped import shipped_models
+from similar_cases.settings import Settings
+
+group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Weights of networks: list, verify, add.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One model, as `list` tells of it."""
+
+    origin: str
+    name: str
+    kind: str
+    licence: str
+    version: str
+    sha256: str
+    path: Path
+    setting: str
+    is_in_use: bool
+    added: ModelFile | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return what a program reads."""
+        return {
+            "name": self.name, "kind": self.kind, "origin": self.origin, "licence": self.licence,
+            "version": self.version, "sha256": self.sha256, "bytes": size_of(self.path), "path": str(self.path),
+            "setting": self.setting, "in_use": self.is_in_use,
+        }  # fmt: skip
+
+    def as_row(self) -> tuple[object, ...]:
+        """Return what people read."""
+        size = size_of(self.path)
+        shown_size = "gone" if size is None else f"{size / 1e6:.1f} MB"
+        used = f"{self.setting} (in use)" if self.is_in_use else self.setting
+        return (
+            self.name,
+            self.kind,
+            self.origin,
+            self.licence,
+            self.version,
+            self.sha256[:12],
+            shown_size,
+            used,
+            self.path,
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(group, name="models")
+
+
+@group.command("list")
+def list_models(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show the models that came with the installation, those that were added, and the kinds that can be."""
+    with answering(as_json=as_json):
+        listed = list(_listed(session_of(context).effective().settings))
+    if as_json:
+        kinds = [
+            {"kind": one.name, "setting": one.use, "what": one.what, "licence": one.licence} for one in KINDS.values()
+        ]
+        print_json({"models": [one.as_json() for one in listed], "kinds": kinds})
+        return
+    columns = ("name", "kind", "from", "licence", "version", "sha256", "size", "setting", "where")
+    print_table("Models", columns, [one.as_row() for one in listed])
+    rows = [(one.name, one.use, one.what, one.licence) for one in KINDS.values()]
+    print_table("Kinds that can be added", ("kind", "setting", "what", "licence of the weights"), rows)
+
+
+@group.command()
+def verify(
+    context: typer.Context,
+    does_open: Annotated[
+        bool, typer.Option("--open", help="Also lay each added model into its network, as the worker would.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hash each model's weights again, and say of each that is wrong what is wrong with it."""
+    with answering(as_json=as_json):
+        settings = session_of(context).effective().settings
+        listed = list(_listed(settings))
+        rows = []
+        with progress_bar("Hashing", len(listed)) as move:
+            for done, one in enumerate(listed, start=1):
+                wrong = _what_is_wrong(one, settings, does_open=does_open)
+                rows.append({"name": one.name, "state": "broken" if wrong else "ok", "found": wrong or one.sha256})
+                move(done, len(listed))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Models", ("name", "state", "found"), [tuple(row.values()) for row in rows])
+    if any(row["state"] == "broken" for row in rows):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@group.command()
+def add(  # noqa: PLR0913  # one option a column of the list
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="The weights: a file, or the folder of a bundle.")],
+    name: Annotated[str, typer.Option(help="What the settings shall call it.")],
+    kind: Annotated[str, typer.Option(help="Its architecture; see `similar-cases models list`.")],
+    licence: Annotated[str, typer.Option(help="Under which licence you have it; else that of the kind.")] = "",
+    version: Annotated[str, typer.Option(help="Which version it is, as its makers say.")] = "",
+    sha256: Annotated[str, typer.Option(help="What it must hash to, as its makers publish it.")] = "",
+    copy: Annotated[bool, typer.Option("--copy", help="Copy it into the data folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take weights of yours in, held by their hash; then name them in the settings."""
+    with answering(as_json=as_json):
+        settings = session_of(context).effective().settings
+        its_kind = kind_of(kind)
+        found = sha256_of(path.absolute())
+        if sha256 and found != sha256.strip().lower():
+            raise InvalidSettings(f"{path} has sha256 {found}, not {sha256}; get it again")
+        model = ModelFile(
+            name=name,
+            kind=kind,
+            path=path.absolute(),
+            sha256=found,
+            licence=licence or its_kind.licence,
+            version=version,
+        )
+        kept = bootstrap.open_register(settings).add(model, taken=bootstrap.names_taken(), copy=copy)
+    one = _added(kept, _used(settings))
+    if as_json:
+        print_json(one.as_json())
+    else:
+        print_table("Added", ("name", "setting", "sha256", "licence", "where"), [
+            (kept.name, f'{its_kind.use} = "{kept.name}"', kept.sha256, kept.licence, kept.path)
+        ])  # fmt: skip
+
+
+def _listed(settings: Settings) -> Iterator[Listed]:
+    used = _used(settings)
+    for one in shipped_models():
+        yield Listed(
+            origin="shipped",
+            name=one.name,
+            kind=one.kind,
+            licence=one.licence,
+            version=one.version,
+            sha256=one.sha256,
+            path=one.path,
+            setting=one.use or "",
+            is_in_use=one.use is not None and used[one.use] == one.name,
+        )
+    for model in bootstrap.open_register(settings).all():
+        yield _added(model, used)
+
+
+def _added(model: ModelFile, used: Mapping[ModelUse, str]) -> Listed:
+    use = kind_of(model.kind).use
+    return Listed(
+        origin="added",
+        name=model.name,
+        kind=model.kind,
+        licence=model.licence,
+        version=model.version,
+        sha256=model.sha256,
+        path=model.path,
+        setting=use,
+        is_in_use=used[use] == model.name,
+        added=model,
+    )
+
+
+def _used(settings: Settings) -> Mapping[ModelUse, str]:
+    return {ModelUse.SEGMENT: settings.segment.backend, ModelUse.DESCRIBE: settings.describe.embedder}
+
+
+def _what_is_wrong(one: Listed, settings: Settings, *, does_open: bool) -> str:
+    """Return why a model cannot be used; empty where it can."""
+    try:
+        found = sha256_of(one.path)
+        if found != one.sha256:
+            return f"{one.path} has sha256 {found}, and {one.sha256} is named"
+        if does_open and one.added:
+            bootstrap.open_added(one.added, settings)
+    except InvalidSettings as error:
+        return str(error)
+    return ""
