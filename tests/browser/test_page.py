@@ -56,9 +56,13 @@ class TestByMouse:
 
         before, size = [desk.cards.nth(n).get_attribute("data-case") for n in range(10)], desk.volume_ml()
         edge = (hospital.unmarked.lesion_lps[0] + 11.0, 0.0, 0.0)
-        desk.images.click(position=desk.place_of(hospital.unmarked, edge), button="right")
+        with reader.expect_request(lambda asked: asked.url.endswith("/region")) as correction:
+            desk.images.click(position=desk.place_of(hospital.unmarked, edge), button="right")
         desk.answered(10)
         assert desk.volume_ml() < size
+        told = correction.value.post_data_json
+        assert [point["positive"] for point in told["points"]] == [True, False]
+        assert sum(told["mask"]["runs"][1::2]) == round(size * 1000 / hospital.unmarked.geometry.voxel_volume_mm3)
 
         reader.get_by_role("button", name="male", exact=True).click()
         desk.answered()
@@ -116,6 +120,24 @@ class TestByMouse:
         assert desk.outline() > 100
         page.get_by_role("button", name="Outlines").click()
         page.wait_for_function(f"canvas => ({ORANGE.strip()})(canvas) === 0", arg=desk.images.element_handle())
+
+    def test_a_known_region_is_corrected_from_its_own_mask_and_comes_back_by_undo(self, hospital, page):
+        phantom = a_phantom(0)
+        page.goto(hospital.page_of(series_uid(phantom)))
+        desk = Desk(page).opened().answered(10)
+        drawn = desk.volume_ml()
+        x, y, z = phantom.lesion_lps
+        page.get_by_role("button", name="Fit", exact=True).click()
+        with page.expect_request(lambda asked: asked.url.endswith("/region")) as correction:
+            desk.images.click(position=desk.place_of(phantom, (x + 10.0, y, z)), button="right")
+        desk.answered(10)
+        assert sum(correction.value.post_data_json["mask"]["runs"]) > 0
+        assert desk.volume_ml() != drawn
+        expect(page.locator("[data-known]").first).to_have_attribute("aria-pressed", "false")
+        page.get_by_role("button", name="Undo").click()
+        desk.answered(10)
+        assert desk.volume_ml() == drawn
+        expect(page.locator("[data-known]").first).to_have_attribute("aria-pressed", "true")
 
     def test_a_known_region_is_outlined_in_every_plane(self, hospital, page):
         page.goto(hospital.page_of(series_uid(a_phantom(0))))

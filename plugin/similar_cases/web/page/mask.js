@@ -22,6 +22,19 @@ function bitsOf(runs, length) {
   return bits;
 }
 
+/** The voxel inside, in the box's own index, that is nearest to `index`. */
+export function voxelNear({ size, bits }, index) {
+  let [best, least] = [index, Infinity];
+  for (let at = 0; at < bits.length; at += 1) {
+    if (!bits[at]) continue;
+    const row = Math.floor(at / size[2]);
+    const voxel = [Math.floor(row / size[1]), row % size[1], at % size[2]];
+    const away = (voxel[0] - index[0]) ** 2 + (voxel[1] - index[1]) ** 2 + (voxel[2] - index[2]) ** 2;
+    if (away < least) [best, least] = [voxel, away];
+  }
+  return best;
+}
+
 /** The section of a mask by a plane at index `at`: a path in pixels of the plane, or null where there is none. */
 export function section(mask, plane, at, shape) {
   const inBox = at - mask.lower[plane.axis];

@@ -1,52 +1,80 @@
 // What is asked: a known region, a whole series, or points and a box; and the answer to it.
 
 import { regionOf, segment, similar } from "./client.js";
-import { maskOf } from "./mask.js";
+import { Grid } from "./geometry.js";
+import { maskOf, voxelNear } from "./mask.js";
 
 /** A click farther from the region than this part of its size, and than so many mm, begins a new one. */
 const NEAR_PART = 0.5;
 const NEAR_MM = 15;
+const NOTHING = { points: [], box: null, mask: null };
 
 export class Question {
   constructor({ study, series }) {
-    Object.assign(this, { study, series, number: 0, kind: "none", found: null, points: [], box: null });
+    Object.assign(this, { study, series, number: 0 });
+    this.forget();
     this.waiting = new AbortController();
   }
 
+  forget() {
+    // each step holds all hints, and the mask that the last of them corrects
+    Object.assign(this, { kind: "none", found: null, steps: [] });
+  }
+
   askKnown(found) {
-    Object.assign(this, { kind: found.region ? "known" : "series", found, number: found.volume_number, points: [], box: null });
+    Object.assign(this, { kind: found.region ? "known" : "series", found, number: found.volume_number, steps: [] });
+  }
+
+  askSeries() {
+    Object.assign(this, { kind: "series", found: null, steps: [] });
+  }
+
+  /** Begin a region by hints. */
+  askHints(points, box = null) {
+    Object.assign(this, { kind: "prompt", found: null, steps: [{ points, box, mask: null }] });
+  }
+
+  get points() {
+    return this.hints.points;
+  }
+
+  get box() {
+    return this.hints.box;
+  }
+
+  get hints() {
+    return this.steps.at(-1) || NOTHING;
   }
 
   /** Take a point in; return whether it begins a new region. */
   addPoint(lps, positive, region) {
-    const corrects = region && (!positive || isNear(lps, region));
-    if (!corrects || this.kind === "none" || this.kind === "series") {
-      Object.assign(this, { kind: "prompt", found: null, points: [], box: null });
-    } else if (this.kind === "known") {
-      // a known region is corrected from its own middle on
-      Object.assign(this, { kind: "prompt", points: [{ lps: region.centroid, positive: true }], box: null });
+    const point = { lps, positive };
+    if (!region || (positive && !isNear(lps, region))) {
+      this.askHints([point]);
+      return true;
     }
-    this.points = [...this.points, { lps, positive }];
-    return !corrects;
+    // what is corrected stays as it is elsewhere; a region that somebody drew is held by a point of its own
+    const before = this.kind === "prompt" ? this.hints : { ...NOTHING, points: [{ lps: region.inside(), positive: true }] };
+    const { told: { affine, shape, runs } } = region;
+    const box = before.box && (!positive || isIn(lps, before.box)) ? before.box : null;
+    this.steps = [...this.steps, { points: [...before.points, point], box, mask: { affine, shape, runs } }];
+    this.kind = "prompt";
+    return false;
   }
 
-  setBox(lower, upper) {
-    Object.assign(this, { kind: "prompt", found: null, points: [], box: { lower_lps: lower, upper_lps: upper } });
-  }
-
-  /** Take back the last point, or the box. */
+  /** Take the last step back: to the region before it, to the known region that it corrected, or to nothing. */
   undo() {
-    if (this.points.length) this.points = this.points.slice(0, -1);
-    else this.box = null;
-    if (!this.points.some((point) => point.positive) && !this.box) this.points = [];
-    if (!this.points.length && !this.box) this.kind = "none";
+    this.steps = this.steps.slice(0, -1);
+    if (!this.steps.length) this.kind = this.found ? "known" : "none";
   }
 
   get body() {
-    const { study, series, number, kind, found, points, box } = this;
+    const { study, series, number, kind, found } = this;
     const body = { study, series, volume_number: number };
     if (kind === "known") return { ...body, tracking_uid: found.region.tracking_uid };
-    return kind === "prompt" ? { ...body, points, ...(box ? { box } : {}) } : body;
+    if (kind !== "prompt") return body;
+    const { points, box, mask } = this.hints;
+    return { ...body, points, ...(box ? { box } : {}), ...(mask ? { mask } : {}) };
   }
 
   /** Forget what was asked before; what still comes of it is not shown. */
@@ -72,10 +100,14 @@ export class Question {
  * and of a view that shows all of it from any side.
  */
 export function outlined(told) {
+  const mask = maskOf(told);
+  const grid = new Grid(told);
   return {
     told,
-    mask: maskOf(told),
+    mask,
     centroid: told.centroid_lps,
+    /** A place inside of it, as near to its middle as there is one, LPS mm. */
+    inside: () => grid.toLps(voxelNear(mask, grid.toIndex(told.centroid_lps))),
     field: fieldOf(told.size_mm.slice(1), 1.8),
     around: fieldOf(told.size_mm, 1.5),
   };
@@ -83,6 +115,8 @@ export function outlined(told) {
 
 /** So many mm show what is of this size, with as much round it as `share` says; in whole centimetres. */
 const fieldOf = (sizeMm, share) => Math.min(400, Math.max(50, Math.round((Math.max(...sizeMm) * share) / 10) * 10));
+
+const isIn = (lps, box) => lps.every((value, axis) => value >= box.lower_lps[axis] && value <= box.upper_lps[axis]);
 
 function isNear(lps, { told, centroid }) {
   const reach = Math.max(...told.size_mm) / 2;

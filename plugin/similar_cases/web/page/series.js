@@ -190,7 +190,7 @@ class SeriesPage {
   knownRegions(row) {
     const several = new Set(row.cases.map((found) => found.volume_number)).size > 1;
     const button = (found) =>
-      element("button", { type: "button", class: "chip region", "data-known": found.case, "aria-pressed": String(this.question.found?.case === found.case), onclick: () => this.askKnown(found, true) }, nameOf(found, several));
+      element("button", { type: "button", class: "chip region", "data-known": found.case, "aria-pressed": String(this.isAsked(found.case)), onclick: () => this.askKnown(found, true) }, nameOf(found, several));
     show(this.known,
       row.cases.filter((found) => found.region).map(button),
       row.cases.filter((found) => !found.region).map(button),
@@ -223,7 +223,7 @@ class SeriesPage {
 
   boxed(lower, upper) {
     performance.mark("click");
-    this.question.setBox(lower, upper);
+    this.question.askHints([], { lower_lps: lower, upper_lps: upper });
     this.question.number = this.stage.number;
     this.region = null;
     this.stage.leave();
@@ -235,15 +235,12 @@ class SeriesPage {
     if (this.question.kind !== "prompt") return;
     this.question.undo();
     if (this.question.kind === "none") this.clear();
-    else {
-      this.redraw();
-      this.ask();
-    }
+    else this.ask();
   }
 
   clear() {
     this.question.begin();
-    Object.assign(this.question, { kind: "none", points: [], box: null, found: null });
+    this.question.forget();
     this.region = null;
     this.answer = null;
     this.stage.leave();
@@ -256,8 +253,12 @@ class SeriesPage {
 
   press() {
     for (const chip of this.known.querySelectorAll("[data-known]")) {
-      chip.setAttribute("aria-pressed", String(chip.dataset.known === this.question.found?.case));
+      chip.setAttribute("aria-pressed", String(this.isAsked(chip.dataset.known)));
     }
+  }
+
+  isAsked(uid) {
+    return this.question.kind !== "prompt" && this.question.found?.case === uid;
   }
 
   /** Find the region first, so that it stands on the images while the archive is searched. */
@@ -281,18 +282,25 @@ class SeriesPage {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (isPrompt) {
-        this.region = null;
-        this.redraw();
-        show(this.answers);
-        this.showAsked(say.troubleOf(error), true);
-        return;
-      }
+      if (isPrompt) return this.shownNothing(error);
       // the archive lacks the mask: the cases can be found all the same
       this.region = null;
       this.redraw();
     }
     await this.find(signal);
+  }
+
+  /** Hints gave no region: a correction is taken back, and what it corrected stays. */
+  shownNothing(error) {
+    if (this.region && this.question.steps.length) {
+      this.question.undo();
+      this.showRegion(this.region, say.troubleOf(error));
+    } else {
+      this.region = null;
+      show(this.answers);
+      this.showAsked(say.troubleOf(error), true);
+    }
+    this.redraw();
   }
 
   showAsked(text, isTrouble = false) {
@@ -308,9 +316,10 @@ class SeriesPage {
       element("button", { type: "button", "data-act": "clear", onclick: () => this.clear() }, WORDS.startOver));
   }
 
-  showRegion({ told }) {
+  showRegion({ told }, trouble = "") {
     const words = say.regionOf(told);
     show(this.asked,
+      trouble && element("p", { class: "trouble" }, trouble),
       element("p", { class: "size", "data-ml": told.volume_ml }, element("strong", {}, say.millilitres(told.volume_ml)), ` · ${say.sizes(told.size_mm)}`),
       element("p", { class: "quiet" }, this.question.kind === "prompt" ? WORDS.correctIt : [say.findingOf(this.question.found.region, this.question.found), AUTHORS[this.question.found.region.authorship]].filter(Boolean).join(" · ")),
       this.question.kind === "prompt" && this.promptActs());
@@ -376,7 +385,7 @@ class SeriesPage {
   }
 
   askedUid() {
-    return this.question.kind === "known" ? this.question.found.region.tracking_uid : JSON.stringify(this.question.body);
+    return this.region?.told.tracking_uid || this.question.found?.region?.tracking_uid || JSON.stringify(this.question.body);
   }
 
   async compare(found) {
@@ -430,17 +439,16 @@ class SeriesPage {
   viewerAsks(study, series, points) {
     const isOther = series !== this.series;
     Object.assign(this, { study, series, region: null });
-    Object.assign(this.question, { study, series, number: 0, kind: "series", found: null, points: [], box: null });
+    Object.assign(this.question, { study, series, number: 0 });
     if (isOther) {
       this.last = "";
       this.follow();
     }
     const prompts = promptsOf(points);
     if (prompts) {
-      this.question.kind = "prompt";
-      this.question.points = [{ lps: prompts.middle, positive: true }];
-      this.question.box = prompts.box && { lower_lps: prompts.box[0], upper_lps: prompts.box[1] };
-    }
+      const box = prompts.box && { lower_lps: prompts.box[0], upper_lps: prompts.box[1] };
+      this.question.askHints([{ lps: prompts.middle, positive: true }], box);
+    } else this.question.askSeries();
     this.ask();
   }
 }
