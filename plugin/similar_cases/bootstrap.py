@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from similar_cases.pacs.http import HttpAccess
     from similar_cases.pacs.orthanc_changes import OrthancFeed
     from similar_cases.pipeline.tools import Tools
+    from similar_cases.rank.ranking import Rankings
     from similar_cases.record.recorder import Recorder
     from similar_cases.segment.segmenter import Segmenter
 
@@ -82,11 +83,27 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
         lookups=books.lookups,
         indexes=CaseIndexes(books.worklist.catalogue.engine, _index_opener(settings)),
         rules=Rules(
-            weights=tuple(settings.rank.weights.items()),
+            rankings=rankings(settings),
             max_regions=settings.worker.max_regions,
             max_limit=settings.web.max_limit,
         ),
     )
+
+
+def rankings(settings: Settings) -> Rankings:
+    """Return the rankings that the settings name, beside those that come with the product.
+
+    Raises:
+        InvalidSettings: for one that cannot work.
+    """
+    from similar_cases.domain.errors import InvalidRequest, InvalidSettings
+    from similar_cases.rank.ranking import Rankings, ranking_of
+
+    try:
+        own = [ranking_of(name, wishes) for name, wishes in settings.rank.rankings.items()]
+        return Rankings(own, settings.rank.ranking, settings.rank.weights.items())
+    except InvalidRequest as error:
+        raise InvalidSettings(f"section rank: {error}") from None
 
 
 def http_access(settings: Settings) -> HttpAccess:

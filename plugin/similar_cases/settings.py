@@ -5,6 +5,7 @@ is refused wherever it stands. Secrets come by environment alone.
 """
 
 import difflib
+import json
 import os
 import textwrap
 import tomllib
@@ -107,11 +108,21 @@ class IndexSettings(Section):
 
 
 class RankSettings(Section):
-    """How the parts of a score weigh."""
+    """How answers are ranked."""
+
+    ranking: str = Field(default="default", description="Name of the ranking of questions that name none.")
+    rankings: dict[str, dict[str, Any]] = Field(
+        default={}, description="Rankings of the site's own by name; in the environment as JSON."
+    )
 
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default={}, description="Weight of parts by name; parts left out keep the ranking's own weight."
     )
+
+    @field_validator("rankings", mode="before")
+    @classmethod
+    def _read(cls, value: object) -> object:
+        return json.loads(value) if isinstance(value, str) else value
 
     @field_validator("weights", mode="before")
     @classmethod

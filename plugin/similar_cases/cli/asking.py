@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from similar_cases import bootstrap
+from similar_cases.cli import asking_words
 from similar_cases.cli.console import ExitCode, answering, print_json, print_table, session_of, tell
 from similar_cases.domain.case import SeriesState
-from similar_cases.domain.errors import InvalidRequest
-from similar_cases.domain.prompts import PointPrompt
 from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.similarity import Filters, SimilarCase, SimilarityAnswer, SimilarityQuery
 from similar_cases.index.lookups import Lookups
@@ -25,34 +24,57 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def find(
+def find(  # noqa: PLR0913 - one parameter an option, as Typer reads them
     context: typer.Context,
-    series: Annotated[str, typer.Option(help="Series Instance UID.", show_default=False)],
-    study: Annotated[str, typer.Option(help="Study Instance UID; looked up where it is left out.")] = "",
-    region: Annotated[str, typer.Option(help="Tracking UID of a region in the series.")] = "",
+    series: Annotated[str, typer.Option(help="Series Instance UID.")] = "",
+    study: Annotated[
+        str, typer.Option(help="Study Instance UID: of the series, looked up where it is left out; or asked about.")
+    ] = "",
+    region: Annotated[str, typer.Option(help="Tracking UID of a region.")] = "",
     point: Annotated[
         list[str] | None, typer.Option(help="A point inside a lesion, LPS mm, as 12.5,-30,80; may be given again.")
     ] = None,
+    box: Annotated[str, typer.Option(help="A box round a lesion, LPS mm: lower x,y,z and upper x,y,z.")] = "",
+    at: Annotated[str, typer.Option(help="Where answers should lie: x,y,z LPS mm in the series.")] = "",
+    at_relative: Annotated[str, typer.Option(help="The same as k,j,i of the volume, each from 0 to 1.")] = "",
+    at_body: Annotated[str, typer.Option(help="The same as a body coordinate x,y,z mm.")] = "",
+    radiomics: Annotated[
+        list[str] | None,
+        typer.Option(help="A feature, as shape_VoxelVolume=20000, =90% for a percentile; :2 behind it is its weight."),
+    ] = None,
+    text: Annotated[str, typer.Option(help="Words on what is sought.")] = "",
+    like: Annotated[list[str] | None, typer.Option(help="UID of a case, region or series that is alike.")] = None,
+    unlike: Annotated[list[str] | None, typer.Option(help="UID of one that is not.")] = None,
+    rank_by: Annotated[str, typer.Option(help="Name of a ranking.")] = "",
     top: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
     include_same_patient: Annotated[
         bool, typer.Option("--include-same-patient", help="The patient's own too.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the cases similar to a series, to one of its regions, or to what a point shows."""
+    """Find similar cases: to a study, a series, a region, a point or a box; by place, features, text and examples."""
     from similar_cases.pipeline.find_similar import SimilarityFinder
+    from similar_cases.pipeline.sense import require_sense
 
     with answering(as_json=as_json):
-        points = [_point(text) for text in point or []]
+        prompts = asking_words.prompts(point or [], box)
         settings = session_of(context).effective().settings
         books = bootstrap.open_books(settings)
         query = SimilarityQuery(
-            series=_series(series, study, books.lookups),
+            study=require_uid(study) if study and not series and not region else "",
+            series=_series(series, study, books.lookups) if series else None,
             tracking_uid=require_uid(region) if region else "",
-            prompts=tuple(points),
+            prompts=prompts,
+            place=asking_words.place(at, at_relative, at_body),
+            features=tuple(asking_words.feature(wish) for wish in radiomics or []),
+            text=text,
+            like=tuple(require_uid(uid) for uid in like or []),
+            unlike=tuple(require_uid(uid) for uid in unlike or []),
+            rank_by=rank_by,
             filters=Filters(exclude_same_patient=not include_same_patient),
             limit=top,
         )
+        require_sense(query)
         answer = SimilarityFinder(bootstrap.build_tools(settings, books)).find(query)
     if as_json:
         print_json(plain_json.answer_json(answer))
@@ -95,14 +117,6 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 def _series(series: str, study: str, lookups: Lookups) -> SeriesRef:
     require_uid(series)
     return SeriesRef(study, series) if study else lookups.series_row(series).series
-
-
-def _point(text: str) -> PointPrompt:
-    try:
-        x, y, z = (float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise InvalidRequest(f"a point is three numbers, LPS mm, as 12.5,-30,80, got {text[:40]!r}") from None
-    return PointPrompt((x, y, z))
 
 
 def _print_answer(answer: SimilarityAnswer) -> None:

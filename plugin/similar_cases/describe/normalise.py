@@ -60,6 +60,15 @@ class Population:
                 scaled[known, column] = _interpolate(matrix[known, column], self._steps[name])
         return scaled
 
+    def scale_some(self, matrix: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:
+        """Turn (n, len(names)) values of some features into percentiles, 0 to 1; NaN stays."""
+        scaled = np.full(matrix.shape, np.nan)
+        for column, name in enumerate(names):
+            known = np.isfinite(matrix[:, column])
+            if name in self._steps and len(self._steps[name][0]):
+                scaled[known, column] = _interpolate(matrix[known, column], self._steps[name])
+        return scaled
+
 
 def agreements(
     query: NDArray[np.float32], candidates: NDArray[np.float32], names: Sequence[str]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from similar_cases.domain.errors import WrongEmbeddingSpace
 from similar_cases.domain.geometry import read_only
 from similar_cases.domain.prompts import PointLps
+from similar_cases.domain.references import FrameRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,7 @@ class Description:
     Attributes:
         slice_vectors: (n, size) float16, one row a slice, unit length, for re-ranking; None at Region level.
         slice_space: the space of `slice_vectors`.
+        slice_frames: the (k, Frame) of each slice vector.
     """
 
     embedding: Embedding
@@ -170,6 +172,7 @@ class Description:
     location: Location | None = None
     slice_vectors: NDArray[np.float16] | None = None
     slice_space: EmbeddingSpace | None = None
+    slice_frames: tuple[tuple[int, FrameRef], ...] = ()
 
 
 def fingerprint(value: object) -> str:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from similar_cases.describe.normalise import Population, agreements, matrix_of
 from similar_cases.evaluate.describe_samples import DescribedRegion
-from similar_cases.rank.fuse import APPEARANCE, RADIOMICS, RankingRule, appearance_of, fuse
+from similar_cases.rank.fuse import appearance_of, fuse
+from similar_cases.rank.ranking import APPEARANCE, RADIOMICS, Ranking
 
 #: (query, n candidates) → (n,) scores, the larger the more alike; NaN where nothing can be said
 Scores = Callable[[DescribedRegion, Sequence[DescribedRegion]], NDArray[np.float64]]
@@ -64,9 +65,9 @@ def by_radiomics(everyone: Iterable[DescribedRegion], names: Sequence[str], titl
     return Way(title, scores)
 
 
-def fused(appearance: Way, radiomics: Way, rule: RankingRule | None = None) -> Way:
+def fused(appearance: Way, radiomics: Way, rule: Ranking | None = None) -> Way:
     """Return the product's fusion of two ways, by the weights of `rule`."""
-    weights = dict((rule or RankingRule()).weights)
+    weights = dict((rule or Ranking()).weights)
 
     def scores(query: DescribedRegion, candidates: Sequence[DescribedRegion]) -> NDArray[np.float64]:
         looks, measures = appearance.scores(query, candidates), radiomics.scores(query, candidates)

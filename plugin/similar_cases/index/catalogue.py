@@ -175,6 +175,8 @@ class Catalogue:
         if case.description.slice_space is not None and case.description.slice_vectors is not None:
             self._know_space(connection, case.description.slice_space)
             connection.execute(insert(schema.slice_vectors), encoding.slice_row(case))
+        if case.description.slice_frames:
+            connection.execute(insert(schema.slice_frames), encoding.frames_row(case))
         if case.description.radiomics is not None:
             names = self._names_of(connection, case)
             connection.execute(insert(schema.radiomics), encoding.radiomics_row(case, names, generation))
@@ -210,7 +212,14 @@ def _drop_cases(connection: Connection, series_uids: list[str], generation: int)
     for case_uid, space_id in gone:
         keys = {"case_uid": case_uid, "space_id": space_id}
         _upsert(connection, schema.removed, keys, {"generation": generation})
-    for table in (schema.vectors, schema.slice_vectors, schema.radiomics, schema.results, schema.cases):
+    for table in (
+        schema.vectors,
+        schema.slice_vectors,
+        schema.slice_frames,
+        schema.radiomics,
+        schema.results,
+        schema.cases,
+    ):
         connection.execute(delete(table).where(table.c.series_uid.in_(series_uids)))
 
 

@@ -98,6 +98,23 @@ def slice_row(case: Case) -> Row:
     }
 
 
+def frames_row(case: Case) -> Row:
+    """Return the row of ``slice_frames``."""
+    frames = case.description.slice_frames
+    assert frames
+    return {
+        "case_uid": case.uid,
+        "series_uid": case.series.series_uid,
+        "sop_class_uid": frames[0][1].sop_class_uid,
+        "frames": [[k, frame.sop_instance_uid, frame.frame_number] for k, frame in frames],
+    }
+
+
+def frames_of(sop_class_uid: str, frames: Sequence[Sequence[Any]]) -> list[tuple[int, FrameRef]]:
+    """Return the (k, Frame) of each slice vector, of a row of ``slice_frames``."""
+    return [(k, FrameRef(sop_class_uid, uid, number)) for k, uid, number in frames]
+
+
 def radiomics_row(case: Case, names: Sequence[str], generation: int) -> Row:
     """Return the row of ``radiomics``, its values in the order of `names`, NaN for absent."""
     vector = case.description.radiomics

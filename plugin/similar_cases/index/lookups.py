@@ -84,11 +84,12 @@ class Lookups:
                 generation=connection.execute(generation).scalar_one(),
             )
 
-    def cases_of(self, series_uid: str) -> list[Case]:
-        """Return the Cases of a Series: its Volumes, then its Regions, each in the order of their UIDs."""
+    def cases_of(self, series_uid: str = "", study_uid: str = "") -> list[Case]:
+        """Return the Cases of a Series, or of a Study: Volumes, then Regions, each in the order of their UIDs."""
+        asked = cases.c.series_uid == series_uid if series_uid else cases.c.study_uid == study_uid
         with self._engine.begin() as connection:
-            found = _cases(connection, select(cases).where(cases.c.series_uid == series_uid))
-        return sorted(found, key=lambda case: (case.level is Level.REGION, case.volume_number, case.uid))
+            found = _cases(connection, select(cases).where(asked))
+        return sorted(found, key=lambda case: (case.series, case.level is Level.REGION, case.volume_number, case.uid))
 
     def case(self, uid: str) -> Case:
         """Return one Case.

@@ -55,6 +55,21 @@ class RadiomicsTable:
                 self._add([(row[0], row[1], row[2]) for row in part])
             self._generation = generation
 
+    @property
+    def case_uids(self) -> Sequence[str]:
+        """Every Case, in the order of the rows; a copy, as later changes move rows."""
+        return tuple(self._uids)
+
+    @property
+    def modalities(self) -> NDArray[np.str_]:
+        """The Modality of every Case, in the order of the rows."""
+        return np.array(self._modalities, dtype=np.str_)
+
+    def columns(self, columns: Sequence[int]) -> NDArray[np.float64]:
+        """Return (n, len(columns)) values of every Case, NaN for what is missing."""
+        found: NDArray[np.float64] = self._values[: len(self._uids)][:, list(columns)]
+        return found
+
     def modality_of(self, case_uid: str) -> str:
         """Return the Modality of a Case; empty for one that has no radiomics."""
         row = self._row_of.get(case_uid)

@@ -132,6 +132,16 @@ slice_vectors = Table(
     Column("vectors", LargeBinary, nullable=False),
 )
 
+#: which Frames the rows of `slice_vectors` are: [k, SOP Instance UID, frame number or null] each, of one SOP Class
+slice_frames = Table(
+    "slice_frames",
+    metadata,
+    Column("case_uid", String(64), primary_key=True),
+    Column("series_uid", String(64), nullable=False, index=True),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("frames", JSON, nullable=False),
+)
+
 #: the recipe of radiomics values, and the order of the names in their blobs; names only grow
 recipes = Table(
     "recipes",

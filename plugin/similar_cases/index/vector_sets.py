@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
 from similar_cases.domain.description import Level
+from similar_cases.domain.references import FrameRef
+from similar_cases.index import encoding
 from similar_cases.index.database import reading
-from similar_cases.index.schema import cases, slice_vectors, vectors
+from similar_cases.index.schema import cases, slice_frames, slice_vectors, vectors
 
 CHUNK = 500
 
@@ -29,6 +31,16 @@ class VectorSets:
                 for uid, count, blob in connection.execute(select(*columns).where(*these)):
                     if count:
                         found[uid] = np.frombuffer(blob, dtype="<f2").reshape(count, -1)
+        return found
+
+    def frames_of(self, case_uids: Collection[str]) -> dict[str, list[tuple[int, FrameRef]]]:
+        """Return Case UID → the (k, Frame) of each of its slices; a Case of which they are not known is absent."""
+        columns = (slice_frames.c.case_uid, slice_frames.c.sop_class_uid, slice_frames.c.frames)
+        found: dict[str, list[tuple[int, FrameRef]]] = {}
+        with self._engine.begin() as connection:
+            for some in _chunks(case_uids):
+                for uid, kind, frames in connection.execute(select(*columns).where(slice_frames.c.case_uid.in_(some))):
+                    found[uid] = encoding.frames_of(kind, frames)
         return found
 
     def of_regions(

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
+from similar_cases.describe.embedder import sampled_slices
 from similar_cases.describe.location import locate
 from similar_cases.domain.case import Case
-from similar_cases.domain.description import Description
+from similar_cases.domain.description import Description, Embedding
 from similar_cases.domain.errors import DescriptionFailed, LeaseLost
 from similar_cases.domain.prompts import PromptSet
 from similar_cases.domain.references import SeriesRef
@@ -102,8 +105,20 @@ def describe_volume(volume: Volume, tools: Tools, steps: Steps) -> list[Case]:
     except DescriptionFailed as error:
         steps.failures.append(told(_name(volume), error))
         return []
-    description = Description(embedding=embedding, slice_vectors=slices, slice_space=tools.embedder.slice_space)
-    return [Case.of_volume(volume, description)]
+    return [Case.of_volume(volume, description_of_volume(volume, embedding, slices, tools))]
+
+
+def description_of_volume(
+    volume: Volume, embedding: Embedding, slices: NDArray[np.float16], tools: Tools
+) -> Description:
+    """Return what is said of a Volume: its vector, and its slices' with the Frames that they are of."""
+    shown = sampled_slices(len(volume.frames), len(slices))
+    return Description(
+        embedding=embedding,
+        slice_vectors=slices,
+        slice_space=tools.embedder.slice_space,
+        slice_frames=tuple((int(k), volume.frames[k]) for k in shown),
+    )
 
 
 def regions_of(

@@ -3,6 +3,7 @@
 Concurrency. One lock: whoever asks first after a change reads what is new, and the others wait for it.
 """
 
+import difflib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,22 @@ from sqlalchemy import Engine
 
 from similar_cases.describe.normalise import Population, agreements, matrix_of
 from similar_cases.domain.description import RadiomicsVector
+from similar_cases.domain.errors import InvalidRequest
 from similar_cases.index.radiomics_table import RadiomicsTable
+from similar_cases.rank.near import wished_agreement
 
 #: a population is learnt again when this share of its rows has changed; in a small archive, at every change
 _DRIFT = 0.02
+
+
+@dataclass(frozen=True)
+class Wished:
+    """A feature that answers should be near to: at a percentile (0 to 1), or at a value in its own unit."""
+
+    name: str
+    weight: float
+    percentile: float | None = None
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,43 @@ class Populations:
                 scaled[chosen] = self._population(table, key, kind).scale(values[chosen])
         return agreements(query, scaled, own.names)
 
+    def case_uids(self, recipe_fingerprint: str) -> Sequence[str]:
+        """Return every Case that has radiomics under a recipe."""
+        with self._lock:
+            return self._table(recipe_fingerprint).case_uids
+
+    def wished(
+        self, recipe_fingerprint: str, wishes: Sequence[Wished], case_uids: Sequence[str] | None = None
+    ) -> tuple[Sequence[str], NDArray[np.float64]]:
+        """Return Cases, and how near each is to the wished features, 0 to 1; NaN for one that has none of them.
+
+        A value in its own unit becomes a percentile among the Regions of each Case's own Modality: 20 ml of a CT is
+        compared with CTs, of an MR with MRs.
+
+        Args:
+            recipe_fingerprint: of the values.
+            wishes: at least one.
+            case_uids: which Cases, in this order; None for all that have radiomics.
+
+        Raises:
+            InvalidRequest: for a feature that no Region of the archive has.
+        """
+        with self._lock:
+            table = self._table(recipe_fingerprint)
+            if not table.names:
+                uids = () if case_uids is None else case_uids
+                return uids, np.full(len(uids), np.nan)
+            columns = _columns([wish.name for wish in wishes], table.names)
+            uids = table.case_uids if case_uids is None else case_uids
+            values = table.columns(columns) if case_uids is None else table.rows(case_uids)[:, columns]
+            kinds = table.modalities if case_uids is None else np.array([table.modality_of(uid) for uid in case_uids])
+            found, wanted = (np.full(values.shape, np.nan) for _ in range(2))
+            for kind in sorted(set(kinds.tolist()) - {""}):
+                chosen, population = kinds == kind, self._population(table, recipe_fingerprint, kind)
+                found[chosen] = population.scale_some(values[chosen], [wish.name for wish in wishes])
+                wanted[chosen] = [_wanted(wish, population) for wish in wishes]
+        return uids, wished_agreement(wanted, found, np.array([wish.weight for wish in wishes]))
+
     def _table(self, key: str) -> RadiomicsTable:
         table = self._tables.setdefault(key, RadiomicsTable(self._engine, key))
         names = table.names
@@ -74,3 +124,20 @@ class Populations:
             learnt = _Learnt(Population(table.names, table.of_modality(modality)), table.changes)
             self._learnt[key, modality] = learnt
         return learnt.population
+
+
+def _columns(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise InvalidRequest(f"no region of the archive has a radiomics feature {name[:80]!r}{hint}")
+    return [known.index(name) for name in names]
+
+
+def _wanted(wish: Wished, population: Population) -> float:
+    if wish.percentile is not None:
+        return wish.percentile
+    assert wish.value is not None
+    at = population.percentile(wish.name, wish.value)
+    return np.nan if at is None else at

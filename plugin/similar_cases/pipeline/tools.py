@@ -12,6 +12,7 @@ from similar_cases.index.case_indexes import CaseIndexes
 from similar_cases.index.lookups import Lookups
 from similar_cases.pacs.client import PacsClient
 from similar_cases.pipeline.worklist import Worklist
+from similar_cases.rank.ranking import Rankings
 from similar_cases.record.recorder import Recorder
 from similar_cases.segment.segmenter import Segmenter
 
@@ -38,13 +39,13 @@ class Rules:
     """What the site decided.
 
     Attributes:
-        weights: (name of a part, weight) pairs that replace the ranking's own.
+        rankings: how answers can be ranked, by name.
         max_regions: more than so many Regions in one Series are left out, with a note.
         max_limit: largest page of similar cases.
         cached_volumes: how many Series stay in memory for the next picture and the next click.
     """
 
-    weights: tuple[tuple[str, float], ...] = ()
+    rankings: Rankings = field(default_factory=Rankings)
     max_regions: int = 200
     max_limit: int = 100
     cached_volumes: int = 4

@@ -61,8 +61,16 @@ class _Pair:
         return self.apart - 0.2 * abs(sum(self.percentiles) / 2 - 0.5)
 
 
-def reasons(query: Described, candidate: Described, similarity: Similarity) -> tuple[str, ...]:
-    """Say in words why `candidate` is an answer to `query`: the parts of the score, what agrees, what differs."""
+def reasons(query: Described | None, candidate: Described, similarity: Similarity) -> tuple[str, ...]:
+    """Say in words why `candidate` is an answer to `query`: the parts of the score, what agrees, what differs.
+
+    Args:
+        query: what was asked about; None where the query shows nothing, as text and features alone do.
+        candidate: the Case that was found.
+        similarity: its score.
+    """
+    if query is None:
+        return tuple(_parts(similarity))
     pairs = _pairs(query, candidate)
     units = (query.facts.modality, candidate.facts.modality)
     return (

@@ -1,50 +1,23 @@
-"""One score of named parts, and the order that it gives."""
+"""Parts made into one score, and the order that it gives.
+
+Parts stand in arrays (n,), one value a candidate, 0 to 1, NaN where a part could not be computed: a missing part leaves
+its weight to the others, and is never zero.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 
-from similar_cases.domain.errors import InvalidRequest
+import numpy as np
+from numpy.typing import NDArray
+
 from similar_cases.domain.similarity import ScorePart, Similarity
 
-#: the part that compares embeddings
-APPEARANCE = "appearance"
-#: the part that compares radiomics
-RADIOMICS = "radiomics"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankingRule:
-    """How parts make a score.
-
-    Attributes:
-        weights: (part, weight) pairs, none negative; a weight of 0 leaves its part out of the score.
-        pool: how many nearest neighbours by embedding the other parts are computed for.
-    """
-
-    weights: tuple[tuple[str, float], ...] = ((APPEARANCE, 0.6), (RADIOMICS, 0.4))
-    pool: int = 1000
-
-    def __post_init__(self) -> None:
-        """Refuse weights that make no score."""
-        if any(not math.isfinite(weight) or weight < 0 for _, weight in self.weights):
-            raise InvalidRequest("a weight is a number, 0 or more")
-        if not any(weight for _, weight in self.weights):
-            raise InvalidRequest("at least one weight must be over 0")
-
-    def weighted(self, weights: Iterable[tuple[str, float]]) -> "RankingRule":
-        """Return the rule with some weights changed.
-
-        Raises:
-            InvalidRequest: for a part that there is not, or weights that make no score.
-
-        >>> RankingRule().weighted([("radiomics", 0)]).weights
-        (('appearance', 0.6), ('radiomics', 0))
-        """
-        known, changed = dict(self.weights), dict(weights)
-        if unknown := sorted(changed.keys() - known.keys()):
-            raise InvalidRequest(f"no part of the score is called {unknown[0][:80]!r}; there are {', '.join(known)}")
-        return replace(self, weights=tuple((known | changed).items()))
+Values = NDArray[np.float64]
+Parts = Mapping[str, Values]
+#: scores that agree to so many decimals are equal, and their order is that of the UIDs
+DECIMALS = 9
+#: the constant of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009: 60)
+RECIPROCAL_CONSTANT = 60
 
 
 def appearance_of(cosine: float) -> float:
@@ -75,6 +48,94 @@ def fuse(parts: Mapping[str, float | None], weights: Mapping[str, float]) -> Sim
     return Similarity(min(score, 1.0), scored)
 
 
-def in_order(scored: Iterable[tuple[str, Similarity]]) -> list[tuple[str, Similarity]]:
-    """Sort (Case UID, Similarity) pairs, best first; equal scores by UID ascending, so that pages never overlap."""
-    return sorted(scored, key=lambda pair: (-pair[1].score, pair[0]))
+def weighted(parts: Parts, weights: Mapping[str, float]) -> Values:
+    """Return the weighted mean of the parts of each of n candidates, 0 where none has a part.
+
+    >>> weighted({"a": np.array([1.0, 0.5]), "b": np.array([0.0, np.nan])}, {"a": 3.0, "b": 1.0}).tolist()
+    [0.75, 0.5]
+    """
+    names = [name for name in sorted(weights) if weights[name] > 0 and name in parts]
+    if not names:
+        return np.zeros(_length(parts))
+    values = np.stack([parts[name] for name in names])
+    shares = np.where(np.isfinite(values), np.array([weights[name] for name in names])[:, None], 0.0)
+    total = shares.sum(axis=0)
+    summed = (shares * np.where(np.isfinite(values), values, 0.0)).sum(axis=0)
+    return np.clip(np.where(total > 0, summed / np.where(total > 0, total, 1.0), 0.0), 0.0, 1.0)
+
+
+def calibrated(parts: Parts, chance: Mapping[str, Values]) -> dict[str, Values]:
+    """Return each part as the share of random pairs that it exceeds, ties half: parts of unlike spread then compare.
+
+    Args:
+        parts: of n candidates.
+        chance: part → its values over random pairs, sorted ascending; a part without any stays as it is.
+
+    >>> calibrated({"a": np.array([0.2, 0.9])}, {"a": np.array([0.1, 0.2, 0.3, 0.4])})["a"].tolist()
+    [0.375, 1.0]
+    """
+    scaled = dict(parts)
+    for name, values in parts.items():
+        known = chance.get(name)
+        if known is not None and len(known):
+            below = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
+            scaled[name] = np.where(np.isfinite(values), below / (2 * len(known)), np.nan)
+    return scaled
+
+
+def ranks_of(values: Values, case_uids: Sequence[str]) -> Values:
+    """Return the rank of each of n candidates, 1 for the largest value, ties by UID; NaN where there is no value.
+
+    >>> ranks_of(np.array([0.1, np.nan, 0.8, 0.1]), ["d", "c", "b", "a"]).tolist()
+    [3.0, nan, 1.0, 2.0]
+    """
+    ranks = np.full(len(values), np.nan)
+    order = [at for at in ordered(values, case_uids) if np.isfinite(values[at])]
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks
+
+
+def reciprocal_rank(ranks: Parts, weights: Mapping[str, float]) -> Values:
+    """Return the score of reciprocal rank fusion, 1 for who is first everywhere.
+
+    score = Σ w / (60 + rank), over those lists that hold the candidate, divided by what the first of every list has
+    (Cormack, Clarke, Büttcher, SIGIR 2009). Ranks alone count, so lists of unlike scores can be fused.
+
+    Args:
+        ranks: list → rank of each of n candidates, from 1; NaN where the list lacks it.
+        weights: list → its weight.
+
+    >>> first = reciprocal_rank({"a": np.array([1.0, 2.0]), "b": np.array([1.0, np.nan])}, {"a": 1, "b": 1})
+    >>> first.round(4).tolist()
+    [1.0, 0.4919]
+    """
+    total = np.zeros(_length(ranks))
+    for name in sorted(ranks):
+        gained = weights.get(name, 0.0) / (RECIPROCAL_CONSTANT + ranks[name])
+        total += np.where(np.isfinite(gained), gained, 0.0)
+    most = math.fsum(weights.get(name, 0.0) for name in ranks) / (RECIPROCAL_CONSTANT + 1)
+    return total / most if most else total
+
+
+def by_place(count: int) -> Values:
+    """Return scores that fall evenly from 1, for an order that has no scores of its own.
+
+    >>> by_place(4).tolist()
+    [1.0, 0.75, 0.5, 0.25]
+    """
+    return 1.0 - np.arange(count) / max(1, count)
+
+
+def ordered(scores: Values, case_uids: Sequence[str]) -> list[int]:
+    """Return the positions of n candidates, best first; equal scores by UID ascending, so that pages never overlap.
+
+    >>> ordered(np.array([0.5, 0.9, 0.5]), ["b", "c", "a"])
+    [1, 2, 0]
+    """
+    rounded = np.round(np.where(np.isfinite(scores), scores, -1.0), DECIMALS)
+    order: list[int] = np.lexsort((np.asarray(case_uids, dtype=np.str_), -rounded)).tolist()
+    return order
+
+
+def _length(parts: Parts) -> int:
+    return len(next(iter(parts.values()))) if parts else 0

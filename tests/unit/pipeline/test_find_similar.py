@@ -1,7 +1,6 @@
 """Questions: who is among the answers, in which order, and what is said when there is none."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,34 +18,6 @@ from similar_cases.domain.similarity import Filters, Per, SimilarityQuery
 from similar_cases.index.rows import IndexedSeries, SeriesKind, SeriesSighting
 from similar_cases.pipeline.find_similar import SimilarityFinder, find_similar
 from similar_cases.worker.loop import JobLoop
-
-KINDS = (LesionKind.SOLID, LesionKind.NECROTIC, LesionKind.CALCIFIED)
-
-
-class Hospital:
-    """Two patients for each of three kinds of lesion, indexed for real; and a finder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.archive = SmallArchive(folder)
-        self.phantoms = [phantom(f"{kind}-{n}", kind, seed=n, patient_sex="FM"[n]) for kind in KINDS for n in range(2)]
-        self.series = [self.archive.put(images_of(one)) for one in self.phantoms]
-        for one in self.phantoms:
-            self.archive.put([contours_of(one)])
-        self.archive.seen()
-        JobLoop(self.archive.tools, "test").run_until_empty()
-        self.finder = SimilarityFinder(self.archive.tools)
-
-    def region(self, number: int):
-        cases = self.archive.tools.lookups.cases_of(self.series[number].series_uid)
-        return next(case for case in cases if case.level is Level.REGION)
-
-    def numbers(self, answer) -> list[int]:
-        return [self.series.index(found.case.series) for found in answer.cases]
-
-
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory) -> Hospital:
-    return Hospital(tmp_path_factory.mktemp("hospital"))
 
 
 def test_the_lesion_of_the_same_kind_comes_first_with_its_reasons(hospital):

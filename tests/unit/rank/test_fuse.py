@@ -1,12 +1,14 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.similarity import ScorePart, Similarity
-from similar_cases.rank.fuse import RankingRule, appearance_of, fuse, in_order
+from similar_cases.rank.fuse import appearance_of, fuse, ordered
+from similar_cases.rank.ranking import Ranking
 
-WEIGHTS = dict(RankingRule().weights)
+WEIGHTS = dict(Ranking().weights)
 parts_strategy = st.fixed_dictionaries(
     {}, optional={"appearance": st.none() | st.floats(0, 1), "radiomics": st.none() | st.floats(0, 1)}
 )
@@ -43,16 +45,15 @@ def test_scores_lie_between_their_parts_and_weights_sum_to_one(parts, first, sec
 
 
 def test_equal_scores_are_ordered_by_uid():
-    low, high = Similarity(0.2, ()), Similarity(0.8, ())
-    scored = [("2.25.9", low), ("2.25.3", high), ("2.25.1", low), ("2.25.7", high)]
+    uids, scores = ["2.25.9", "2.25.3", "2.25.1", "2.25.7"], np.array([0.2, 0.8, 0.2, 0.8])
     expected = ["2.25.3", "2.25.7", "2.25.1", "2.25.9"]
-    assert [uid for uid, _ in in_order(scored)] == expected
-    assert [uid for uid, _ in in_order(reversed(scored))] == expected
+    assert [uids[at] for at in ordered(scores, uids)] == expected
+    assert [uids[::-1][at] for at in ordered(scores[::-1], uids[::-1])] == expected
 
 
 def test_weights_are_changed_one_at_a_time():
-    assert dict(RankingRule().weighted([("radiomics", 3.0)]).weights) == {"appearance": 0.6, "radiomics": 3.0}
-    assert RankingRule().weighted([]) == RankingRule()
+    assert dict(Ranking().weighted([("radiomics", 3.0)]).weights) == {"appearance": 0.6, "radiomics": 3.0}
+    assert Ranking().weighted([]) == Ranking()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_weights_are_changed_one_at_a_time():
 )
 def test_weights_that_make_no_score_are_refused(weights, words):
     with pytest.raises(InvalidRequest, match=words):
-        RankingRule().weighted(weights)
+        Ranking().weighted(weights)
 
 
 @pytest.mark.parametrize(("cosine", "part"), [(1.0000001, 1.0), (0.5, 0.5), (0.0, 0.0), (-1.0, 0.0)])

@@ -1,0 +1,132 @@
+"""The parts of a score, of many Cases at once; each (n,), 0 to 1, NaN where it cannot be computed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from similar_cases.describe.embedder import RadiomicsEmbedder
+from similar_cases.domain.case import Case
+from similar_cases.domain.description import BodyCoordinate
+from similar_cases.domain.errors import InvalidRequest
+from similar_cases.domain.similarity import FeatureWish
+from similar_cases.index.location_table import LocationTable
+from similar_cases.pipeline.populations import Populations, Wished
+from similar_cases.pipeline.question import Question, ResolvedPlace
+from similar_cases.pipeline.tools import Tools
+from similar_cases.rank.near import location_agreement
+from similar_cases.rank.ranking import LOCATION, RADIOMICS, RADIOMICS_LEARNED
+
+Values = NDArray[np.float64]
+
+
+class PartScores:
+    """Computes the parts that stand in the catalogue's tables. May be shared by threads."""
+
+    def __init__(self, tools: Tools, populations: Populations) -> None:
+        self._tools = tools
+        self._populations = populations
+        self._locations = LocationTable(tools.worklist.catalogue.engine)
+        self._scorers: Mapping[str, Callable[[Question, Sequence[str]], Values]] = MappingProxyType(
+            {RADIOMICS: self._radiomics, LOCATION: self._location, RADIOMICS_LEARNED: self._learned}
+        )
+
+    def named(self, question: Question) -> list[str]:
+        """Return the parts that the query itself names: they count, or the query is refused."""
+        return [RADIOMICS] * bool(question.features) + [LOCATION] * bool(question.place)
+
+    def of(self, name: str, question: Question, case_uids: Sequence[str]) -> Values:
+        """Return the part `name` of n Cases."""
+        scorer = self._scorers.get(name)
+        return scorer(question, case_uids) if scorer and case_uids else np.full(len(case_uids), np.nan)
+
+    def everyone(self, name: str, question: Question) -> tuple[Sequence[str], Values] | None:
+        """Return all Cases with their part `name`; None where that part does not find Cases by itself."""
+        if name == RADIOMICS and question.features:
+            return self._populations.wished(self._recipe, self._wishes(question))
+        if name in (RADIOMICS, RADIOMICS_LEARNED) and (question.measured or question.features):
+            uids = self._populations.case_uids(self._recipe)
+            return uids, self.of(name, question, uids)
+        if name == LOCATION and (place := self._place(question)):
+            uids, relative, body = self._locations.everything(place.body.space if place.body else "")
+            return uids, _near(place, relative, body)
+        return None
+
+    @property
+    def _recipe(self) -> str:
+        return self._tools.radiomics.recipe.fingerprint
+
+    def _radiomics(self, question: Question, case_uids: Sequence[str]) -> Values:
+        if question.features:
+            return self._populations.wished(self._recipe, self._wishes(question), case_uids)[1]
+        agreed = [self._agreement(case, case_uids) for case in question.measured]
+        return np.mean(agreed, axis=0) if agreed else np.full(len(case_uids), np.nan)
+
+    def _agreement(self, case: Case, case_uids: Sequence[str]) -> Values:
+        assert case.description.radiomics is not None
+        return self._populations.agreements(case.description.radiomics, case.facts.modality, case_uids)
+
+    def _wishes(self, question: Question) -> list[Wished]:
+        return [self._wished(wish, question) for wish in question.features]
+
+    def _wished(self, wish: FeatureWish, question: Question) -> Wished:
+        if wish.value is not None:
+            at = (wish.value / 100.0, None) if wish.is_percentile else (None, wish.value)
+            return Wished(wish.name, wish.weight, *at)
+        for case in question.measured:
+            measured = case.description.radiomics
+            assert measured is not None
+            value = measured.values.get(wish.name)
+            population = self._populations.of(measured.recipe.fingerprint, case.facts.modality)
+            at_own = None if value is None else population.percentile(wish.name, value)
+            if at_own is not None:
+                return Wished(wish.name, wish.weight, at_own)
+        raise InvalidRequest(f"the feature {wish.name[:80]} is given no value, and what is asked about has none of it")
+
+    def _location(self, question: Question, case_uids: Sequence[str]) -> Values:
+        place = self._place(question)
+        if place is None:
+            return np.full(len(case_uids), np.nan)
+        return _near(place, *self._locations.of(case_uids, place.body.space if place.body else ""))
+
+    def _place(self, question: Question) -> ResolvedPlace | None:
+        """Return where answers should lie: as the query says, or where the Region lies that it shows."""
+        if question.place or not question.shown:
+            return question.place
+        location = question.shown[0].description.location
+        return ResolvedPlace(location.relative, location.body) if location else None
+
+    def _learned(self, question: Question, case_uids: Sequence[str]) -> Values:
+        """Compare Region vectors with what a trained encoder makes of the features asked for (arXiv 2507.08546)."""
+        embedder = self._tools.embedder
+        if not isinstance(embedder, RadiomicsEmbedder):
+            raise InvalidRequest("radiomics-learned needs an embedder that embeds radiomics; this site's does not")
+        place = self._place(question)
+        body: BodyCoordinate | None = place.body if place else None
+        asked = embedder.embed_radiomics(self._raw_values(question), embedder.radiomics_recipe, body)
+        near = self._tools.indexes.nearest(embedder.region_space, asked.vector, None, frozenset(case_uids))
+        found = {candidate.case_uid: max(candidate.similarity, 0.0) for candidate in near}
+        return np.array([found.get(uid, np.nan) for uid in case_uids])
+
+    def _raw_values(self, question: Question) -> dict[str, float]:
+        own = question.measured[0].description.radiomics if question.measured else None
+        if not question.features:
+            if own is None:
+                raise InvalidRequest("radiomics-learned needs features, or a region that was measured")
+            return dict(own.values)
+        values: dict[str, float] = {}
+        for wish in question.features:
+            if wish.is_percentile:
+                raise InvalidRequest("radiomics-learned takes values in the features' own units, no percentiles")
+            value = wish.value if wish.value is not None else (own.values.get(wish.name) if own else None)
+            if value is None:
+                raise InvalidRequest(
+                    f"the feature {wish.name[:80]} is given no value, and the region asked about has none"
+                )
+            values[wish.name] = value
+        return values
+
+
+def _near(place: ResolvedPlace, relative: Values, body: Values) -> Values:
+    return location_agreement((place.relative, relative), (place.body.at_mm if place.body else None, body))

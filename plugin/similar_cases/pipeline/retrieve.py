@@ -1,0 +1,140 @@
+"""Who comes into question: the ways of retrieval that a Ranking can name, each giving Cases and their appearance."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from similar_cases.domain.description import EmbeddingSpace, Level
+from similar_cases.domain.errors import InvalidRequest
+from similar_cases.index.slice_table import Hit, SliceTable
+from similar_cases.pipeline.question import Question, Slices
+from similar_cases.pipeline.tools import Tools
+from similar_cases.rank.pooling import Pooling, pool
+from similar_cases.rank.ranking import Ranking, Retrieval
+from similar_cases.rank.voting import Vote, vote
+
+#: cosines that agree to so many decimals are equal
+_DECIMALS = 6
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Who may be an answer: `among` passed the filters (None for all), `excluded` never is."""
+
+    among: frozenset[str] | None
+    excluded: frozenset[str]
+
+    def holds(self, case_uid: str) -> bool:
+        """Tell whether a Case may be an answer."""
+        return case_uid not in self.excluded and (self.among is None or case_uid in self.among)
+
+
+def level_of(ranking: Ranking, question: Question) -> Level:
+    """Return the level of the answers that a way of retrieval gives."""
+    if ranking.retrieval in (Retrieval.VOLUME, Retrieval.SLICES, Retrieval.LOCALIZED):
+        return Level.SERIES
+    return Level.REGION if ranking.retrieval is Retrieval.REGION else question.level
+
+
+class Retriever:
+    """Finds candidates. May be shared by threads."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._slices = SliceTable(
+            tools.worklist.catalogue.engine, tools.embedder.slice_space.id, tools.embedder.slice_space.size
+        )
+        self._pooled: dict[Pooling, tuple[int, list[str], NDArray[np.float32]]] = {}
+
+    def appearances(self, question: Question, ranking: Ranking, allowed: Allowed) -> dict[str, float]:
+        """Return the candidates that look like what is asked about: Case UID → appearance, 0 to 1.
+
+        Raises:
+            InvalidRequest: when the ranking needs what the question does not show.
+        """
+        match ranking.retrieval:
+            case Retrieval.TEXT:
+                return {}
+            case Retrieval.VOLUME if ranking.pooling is not None:
+                return self._by_pooled(self._shown(question, ranking), ranking, allowed)
+            case Retrieval.SLICES | Retrieval.LOCALIZED:
+                return self._by_votes(self._shown(question, ranking), ranking, allowed)
+            case _:
+                return self._by_vectors(question, ranking.pool, allowed)
+
+    def more(self, question: Question, case_uids: Collection[str]) -> dict[str, float]:
+        """Return the appearance of further Cases, found by something else; those without a vector are absent."""
+        if not question.probes or not case_uids:
+            return {}
+        return self._by_vectors(question, None, Allowed(frozenset(case_uids), frozenset()))
+
+    def matrix_sets(self, case_uids: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
+        """Return Case UID → (n, size) slices of Volumes."""
+        return self._slices.sets(case_uids)
+
+    def _shown(self, question: Question, ranking: Ranking) -> Slices:
+        shown = question.slices(ranking.retrieval is Retrieval.LOCALIZED)
+        if shown is None or not len(shown.vectors):
+            raise InvalidRequest(f"ranking {ranking.name} compares slices, and the query shows none")
+        return shown
+
+    def _by_vectors(self, question: Question, depth: int | None, allowed: Allowed) -> dict[str, float]:
+        found: dict[str, float] = {}
+        space: EmbeddingSpace = question.space
+        deeper = None if depth is None else depth + len(allowed.excluded)
+        among = None if allowed.among is None else allowed.among - allowed.excluded
+        for probe in question.probes:
+            # without filters all but a few are sought: it is quicker to ask for more than to name them
+            for near in self._tools.indexes.nearest(space, probe, deeper if among is None else depth, among):
+                if allowed.holds(near.case_uid):
+                    found[near.case_uid] = max(near.similarity, found.get(near.case_uid, -1.0))
+        return _best(found, depth)
+
+    def _by_votes(self, shown: Slices, ranking: Ranking, allowed: Allowed) -> dict[str, float]:
+        step = np.linspace(0, len(shown.vectors) - 1, min(ranking.query_slices, len(shown.vectors))).round().astype(int)
+        asking = _unit(shown.vectors[np.unique(step)])
+        hits = self._slices.nearest(asking, ranking.slice_neighbours, allowed.among, allowed.excluded)
+        most = len(asking) * ranking.slice_neighbours
+        return _best(dict(_votes(hits, ranking.voting, most)), ranking.pool)
+
+    def _by_pooled(self, shown: Slices, ranking: Ranking, allowed: Allowed) -> dict[str, float]:
+        assert ranking.pooling is not None
+        asked = pool(shown.vectors, ranking.pooling)
+        if not np.linalg.norm(asked):
+            raise InvalidRequest(f"the slices shown have no {ranking.pooling} that compares")
+        uids, matrix = self._pooled_matrix(ranking.pooling)
+        cosines = np.round((matrix @ _unit(asked[None])[0]).astype(np.float64), _DECIMALS)
+        kept = {uid: float(cosine) for uid, cosine in zip(uids, cosines, strict=True) if allowed.holds(uid)}
+        return _best(kept, ranking.pool)
+
+    def _pooled_matrix(self, how: Pooling) -> tuple[list[str], NDArray[np.float32]]:
+        """Return the Volumes and their pooled vectors, made anew when the catalogue has changed."""
+        generation, held = self._slices.refreshed(), self._pooled.get(how)
+        if held is None or held[0] != generation:
+            pooled = {uid: pool(rows, how) for uid, rows in sorted(self._slices.sets().items())}
+            made = {uid: vector for uid, vector in pooled.items() if np.linalg.norm(vector)}
+            size = self._tools.embedder.slice_space.size
+            matrix = np.array(list(made.values()), dtype=np.float32).reshape(len(made), size)
+            held = self._pooled[how] = (generation, list(made), _unit(matrix))
+        return held[1], held[2]
+
+
+def _votes(hits: list[list[Hit]], how: Vote, most: int) -> list[tuple[str, float]]:
+    """Return (Volume, score in 0 to 1): the share of all that were found, or the largest similarity."""
+    told = [[(hit.case_uid, max(hit.similarity, 0.0)) for hit in of_slice] for of_slice in hits]
+    scale = 1.0 if how is Vote.MAX else 1.0 / max(1, most)
+    return [(uid, min(score * scale, 1.0)) for uid, score in vote(told, how)]
+
+
+def _best(found: Mapping[str, float], count: int | None) -> dict[str, float]:
+    ordered = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:count]
+    return {uid: min(max(value, 0.0), 1.0) for uid, value in ordered}
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    unit: NDArray[np.float32] = rows / np.maximum(
+        np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny
+    )
+    return unit
