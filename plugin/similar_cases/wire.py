@@ -36,6 +36,7 @@ FLAG_STAY_WITH_PARENT = "--stay-with-parent"
 
 # Routes, below the prefix. `{study}` and `{series}` are UIDs.
 ROUTE_PAGE = "/"
+ROUTE_ASSET = "/page/{name}"
 ROUTE_HEALTH = "/health"
 ROUTE_NUDGE = "/nudge"
 ROUTE_STATUS = "/status"
@@ -54,6 +55,10 @@ ROUTE_FRAME_SIMILAR = "/studies/{study}/series/{series}/instances/{instance}/fra
 ROUTE_SERIES_SIMILAR = "/studies/{study}/series/{series}/similar"
 ROUTE_SIMILAR = "/similar"
 ROUTE_METRICS = "/metrics"
+# What there is to ask: for tools, for people, for DICOMweb's clients
+ROUTE_OPENAPI = "/openapi.json"
+ROUTE_API = "/api"
+ROUTE_CAPABILITIES = "/capabilities"
 # What the page looks at
 ROUTE_VOLUME = "/studies/{study}/series/{series}/volumes/{volume}"
 ROUTE_SLICES = "/studies/{study}/series/{series}/volumes/{volume}/slices"
@@ -70,6 +75,8 @@ DICOM_XML = 'multipart/related; type="application/dicom+xml"'
 #: voxels: 16-bit signed integers, little-endian
 VOXELS = "application/octet-stream"
 CSV = "text/csv"
+#: errors (RFC 9457)
+PROBLEM = "application/problem+json"
 
 #: the private creator of the attributes of ours in dicom+json (PS3.5 section 7.8.1)
 PRIVATE_CREATOR = "SIMILAR CASES 1.0"

@@ -11,7 +11,7 @@ from similar_cases.cli.console import ExitCode
 from similar_cases.domain import errors
 from similar_cases.rank.filters import ATTRIBUTES
 from similar_cases.settings import Settings, as_toml, setting_names, shown
-from similar_cases.web import respond
+from similar_cases.web import problems
 from similar_cases.web.ask import OWN_PARAMETERS
 from similar_cases.web.private import DICTIONARY
 from similar_cases.web.question import SimilarBody
@@ -81,11 +81,11 @@ def test_route_stands_in_the_api_page(name):
 @pytest.mark.parametrize("error", error_classes(), ids=lambda error: error.__name__)
 def test_error_stands_in_the_api_page_with_its_status_and_in_its_tree(error):
     lines = re.findall(rf"^\| (\d+) \|.*`{error.__name__}`.*$", doc("api.md"), flags=re.MULTILINE)
-    assert lines == [str(respond.status_of(error()))]
+    assert lines == [str(problems.status_of(error()))]
     drawn = re.search(rf"[─ ]{error.__name__} .* (\d+)$", errors.__doc__, flags=re.MULTILINE)
     if error is not errors.SimilarCasesError:
         assert drawn, "the tree in domain/errors.py lacks it"
-        assert int(drawn[1]) == respond.status_of(error())
+        assert int(drawn[1]) == problems.status_of(error())
 
 
 def test_api_page_names_every_parameter_attribute_and_field():

@@ -58,11 +58,21 @@ class Answer:
 
 
 def refusal(status: int, why: str, *, retry_after_seconds: int | None = None) -> Answer:
-    """Return the bridge's own answer to what it cannot forward, as JSON with the reason."""
+    """Return the bridge's own answer to what it cannot forward: a problem (RFC 9457), as the worker's are."""
     headers: tuple[tuple[str, str], ...] = (("Cache-Control", "no-store"),)
+    advice = "See Orthanc's log."
     if retry_after_seconds is not None:
         headers += (("Retry-After", str(retry_after_seconds)),)
-    return Answer(status=status, body=json.dumps({"error": why}).encode(), content_type=wire.JSON, headers=headers)
+        advice = f"Ask again after {retry_after_seconds} s."
+    body = {
+        "title": f"{HTTPStatus(status).phrase}.",
+        "status": status,
+        "detail": why,
+        "error": why,
+        "class": "Bridge",
+        "advice": advice,
+    }
+    return Answer(status=status, body=json.dumps(body).encode(), content_type=wire.PROBLEM, headers=headers)
 
 
 def can_stream(output: RestOutput) -> bool:

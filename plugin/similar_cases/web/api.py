@@ -1,6 +1,7 @@
 """The routes of `wire`: each reads the request, calls one act, and answers."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,40 +13,44 @@ from similar_cases.domain.errors import InvalidRequest, NotFound
 from similar_cases.domain.references import require_uid
 from similar_cases.index.overview import Wish
 from similar_cases.web import ask, plain_json, respond
-from similar_cases.web.look import Look, Route
+from similar_cases.web.look import Look
 from similar_cases.web.measures import Measures
+from similar_cases.web.operations import MAX_SERIES, OPERATIONS
+from similar_cases.web.pages import Pages
 from similar_cases.web.services import Services, WebOptions
 from similar_cases.web.similar import FindSimilar
 
-MAX_SERIES = 500
-
 
 def routes(services: Services, options: WebOptions, measures: Measures) -> Blueprint:
-    """Return every route but the page's."""
+    """Return every route of the table of operations; each is answered by the method of the operation's name."""
     api = Blueprint("api", __name__)
-    handlers, find = Handlers(services, options, measures), FindSimilar(services, options)
-    table: tuple[Route, ...] = (
-        (wire.ROUTE_HEALTH, handlers.health, "GET"),
-        (wire.ROUTE_NUDGE, handlers.nudge, "POST"),
-        (wire.ROUTE_STATUS, handlers.status, "GET"),
-        (wire.ROUTE_METRICS, handlers.metrics, "GET"),
-        (wire.ROUTE_SERIES, handlers.series_list, "GET"),
-        (wire.ROUTE_SERIES_ONE, handlers.series_one, "GET"),
-        (wire.ROUTE_SERIES_RETRY, handlers.retry, "POST"),
-        (wire.ROUTE_SERIES_HURRY, handlers.hurry, "POST"),
-        (wire.ROUTE_SERIES_SIMILAR, find.series_similar, "GET"),
-        (wire.ROUTE_STUDY_SIMILAR, find.study_similar, "GET"),
-        (wire.ROUTE_FRAME_SIMILAR, find.frame_similar, "GET"),
-        (wire.ROUTE_SIMILAR_STUDIES, find.studies, "GET"),
-        (wire.ROUTE_SIMILAR_SERIES, find.series, "GET"),
-        (wire.ROUTE_SIMILAR_STUDY_SERIES, find.study_series, "GET"),
-        (wire.ROUTE_SIMILAR, find.similar, "POST"),
-        *Look(services).routes(),
-    )
-    for path, handler, method in table:
-        rule = path.replace("{", "<").replace("}", ">")
-        api.add_url_rule(rule, endpoint=f"{method} {path}", view_func=handler, methods=[method])
+    pages = Pages(options)
+    holders = (FindSimilar(services, options), Handlers(services, options, measures), Look(services), pages)
+    for operation in OPERATIONS:
+        [handler] = (getattr(one, operation.name) for one in holders if hasattr(one, operation.name))
+        _add(api, operation.path, operation.name, handler, operation.method)
+    for path in dict.fromkeys(one.path for one in OPERATIONS):
+        is_root = path == wire.ROUTE_PAGE
+        _add(api, path, f"options {path}", pages.capabilities if is_root else _allowed(path), "OPTIONS")
     return api
+
+
+def _add(api: Blueprint, path: str, endpoint: str, handler: Callable[..., Response], method: str) -> None:
+    rule = path.replace("{", "<").replace("}", ">")
+    api.add_url_rule(
+        rule, endpoint=endpoint.replace(".", " "), view_func=handler, methods=[method], provide_automatic_options=False
+    )
+
+
+def _allowed(path: str) -> Callable[..., Response]:
+    """Return a handler that says which methods a path takes."""
+    methods = {one.method for one in OPERATIONS if one.path == path}
+    allow = ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())))
+
+    def answered(**_: str) -> Response:
+        return Response(status=204, headers={"Allow": allow})
+
+    return answered
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,19 @@ guards itself (`Services`). Nothing here computes for long but `find similar` by
 import hmac
 import logging
 import time
-from pathlib import Path
 
-from flask import Flask, Response, g, request, send_from_directory
-from markupsafe import escape
+from flask import Flask, Response, g, request
 from waitress import create_server
 from werkzeug.exceptions import HTTPException, Unauthorized
 
 from similar_cases import wire
 from similar_cases.domain.errors import SimilarCasesError
-from similar_cases.web import respond
+from similar_cases.web import problems, respond
 from similar_cases.web.api import routes
 from similar_cases.web.measures import Measures
 from similar_cases.web.services import Services, WebOptions
 
 logger = logging.getLogger(__name__)
-PAGE = Path(__file__).parent / "page"
 
 
 def create_app(services: Services, options: WebOptions) -> Flask:
@@ -43,29 +40,11 @@ def create_app(services: Services, options: WebOptions) -> Flask:
     app.url_map.redirect_defaults = False
     measures = Measures(services)
     app.register_blueprint(routes(services, options, measures), url_prefix=options.prefix)
-    _add_page(app, options)
     _add_guards(app, options, measures)
-    app.register_error_handler(SimilarCasesError, respond.error_response)
-    app.register_error_handler(HTTPException, respond.http_error_response)
-    app.register_error_handler(Exception, respond.unexpected_response)
+    app.register_error_handler(SimilarCasesError, problems.error_response)
+    app.register_error_handler(HTTPException, problems.http_error_response)
+    app.register_error_handler(Exception, problems.unexpected_response)
     return app
-
-
-def _add_page(app: Flask, options: WebOptions) -> None:
-    markup = (PAGE / "index.html").read_text("utf-8")
-
-    @app.get(options.prefix + wire.ROUTE_PAGE)
-    def page() -> Response:
-        # Orthanc hands a path over without the slash at its end, so nobody here knows what the page's own relative
-        # addresses would count from: the base says it
-        base = escape(f"{respond.forwarded_prefix(request.headers)}{options.prefix}/")
-        return Response(
-            markup.replace("<head>", f'<head>\n    <base href="{base}">', 1), content_type="text/html; charset=utf-8"
-        )
-
-    @app.get(f"{options.prefix}/page/<name>")
-    def asset(name: str) -> Response:
-        return send_from_directory(PAGE, name)
 
 
 def _add_guards(app: Flask, options: WebOptions, measures: Measures) -> None:

@@ -4,12 +4,13 @@ import math
 from typing import Annotated, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.geometry import VolumeGeometry
 from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Polarity, Prompt
 from similar_cases.domain.references import require_uid
+from similar_cases.web.schemas import UID_SCHEMA
 
 Coordinate = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
 PointLps = tuple[Coordinate, Coordinate, Coordinate]
@@ -27,7 +28,7 @@ def _uid_or_value_error(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
-Uid = Annotated[str, AfterValidator(_uid_or_value_error)]
+Uid = Annotated[str, AfterValidator(_uid_or_value_error), WithJsonSchema(UID_SCHEMA)]
 
 
 class Body(BaseModel):

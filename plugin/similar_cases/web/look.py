@@ -1,9 +1,7 @@
 """The routes of what the page looks at: volumes, regions, key pictures, and what people say of the answers."""
 
 import csv
-import hashlib
 import io
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
@@ -24,8 +22,6 @@ from similar_cases.web.services import Services
 #: an answer of voxels is at most so long: older Orthancs hold it in memory as a whole
 MAX_CHUNK_BYTES = 16 * 2**20
 _SCALES = 8
-#: path, handler, method
-Route = tuple[str, Callable[..., Response], str]
 #: the largest square of a key picture that is cut out, mm
 _MAX_SIDE_MM = 2000.0
 
@@ -37,19 +33,6 @@ class Look:
     services: Services
     _scales: LastUsed[voxels.Scale] = field(default_factory=lambda: LastUsed(_SCALES))
 
-    def routes(self) -> tuple[Route, ...]:
-        """Return (path, handler, method) of every route."""
-        return (
-            (wire.ROUTE_VOLUME, self.volume, "GET"),
-            (wire.ROUTE_SLICES, self.slices, "GET"),
-            (wire.ROUTE_REGION_ONE, self.region_known, "GET"),
-            (wire.ROUTE_REGION, self.region_at, "POST"),
-            (wire.ROUTE_CASE, self.case, "GET"),
-            (wire.ROUTE_CASE_PICTURE, self.picture, "GET"),
-            (wire.ROUTE_FEEDBACK, self.feedback, "GET"),
-            (wire.ROUTE_FEEDBACK, self.tell, "POST"),
-        )
-
     def volume(self, study: str, series: str, volume: str) -> Response:
         """Tell where the voxels of a volume lie, and how they are scaled."""
         ref, number = SeriesRef(study, series), ask.whole("volume", volume)
@@ -60,7 +43,7 @@ class Look:
             told = voxels.volume_json(found, self.services.shelf.volumes(ref), self._scale(found, state))
             return {**told, "slices_per_request": _slices_per_request(found)}
 
-        return _cached("volume", series, volume, state, make=lambda: respond.json_response(body()))
+        return respond.cached("volume", series, volume, state, make=lambda: respond.json_response(body()))
 
     def slices(self, study: str, series: str, volume: str) -> Response:
         """Return some slices of a volume as 16-bit integers, slice by slice, row by row."""
@@ -78,7 +61,7 @@ class Look:
             stored = self._scale(found, state).stored(found.array[first : last + 1])
             return Response(stored.tobytes(), content_type=wire.VOXELS)
 
-        return _cached("slices", series, volume, state, first, last, make=make)
+        return respond.cached("slices", series, volume, state, first, last, make=make)
 
     def region_known(self, study: str, series: str, region: str) -> Response:
         """Return the mask of a region of the catalogue."""
@@ -113,7 +96,7 @@ class Look:
             return voxels.plane_json(made.plane, made.mask, side, middle)
 
         state = self.services.pictures.state_of(found)
-        return _cached("picture", case, state, side, make=lambda: respond.json_response(body()))
+        return respond.cached("picture", case, state, side, make=lambda: respond.json_response(body()))
 
     def feedback(self) -> Response:
         """Return what people said of answers, as JSON or CSV."""
@@ -149,16 +132,6 @@ _DOWNLOAD = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; fi
 def _slices_per_request(volume: Volume) -> int:
     _, rows, columns = volume.geometry.shape
     return max(1, MAX_CHUNK_BYTES // (2 * rows * columns))
-
-
-def _cached(*identity: object, make: Callable[[], Response]) -> Response:
-    """Return the answer, or 304 to a browser that has it: what it is made of never changes under its identity."""
-    tag = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
-    response = Response(status=304) if tag in request.if_none_match else make()
-    response.set_etag(tag)
-    # the browser keeps it for this user, and asks each time whether the archive still has it
-    response.headers["Cache-Control"] = "private, no-cache"
-    return response
 
 
 def _as_csv(said: list[Feedback]) -> str:

@@ -1,39 +1,15 @@
-"""How answers leave: one table from error to status, content negotiation, and the headers that protect the reader."""
+"""How answers leave: their bodies, what caches may do with them, and the headers that protect the reader."""
 
+import hashlib
 import json
-import logging
 import re
-import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from flask import Request, Response
+from flask import Request, Response, request
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import UnsupportedMediaType
 
 from similar_cases import wire
-from similar_cases.domain import errors
-
-logger = logging.getLogger(__name__)
-
-#: error class → HTTP status; a class that is not here has its nearest base's
-STATUSES: Mapping[type[errors.SimilarCasesError], int] = {
-    errors.InvalidRequest: 400,
-    errors.NotFound: 404,
-    errors.NotAcceptable: 406,
-    errors.TooLarge: 413,
-    errors.NotReady: 409,
-    errors.Refused: 422,
-    errors.SegmentationFailed: 422,
-    errors.DescriptionFailed: 422,
-    errors.PacsUnavailable: 503,
-    errors.StoreFailed: 502,
-    errors.LeaseLost: 409,
-    errors.WrongEmbeddingSpace: 500,
-    errors.InvalidSettings: 500,
-    errors.SimilarCasesError: 500,
-}
-#: seconds after which a retryable error is worth another try
-RETRY_AFTER_SECONDS = 5
 
 #: nothing inline, nothing from elsewhere; Orthanc Explorer may frame the page
 CONTENT_SECURITY_POLICY = (
@@ -47,15 +23,6 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-def status_of(error: errors.SimilarCasesError) -> int:
-    """Return the HTTP status of an error.
-
-    >>> status_of(errors.InvalidUid()), status_of(errors.IncompleteTransfer())
-    (400, 503)
-    """
-    return next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
 
 
 def json_response(body: object, status: int = 200, media_type: str = wire.JSON) -> Response:
@@ -75,30 +42,14 @@ def no_content() -> Response:
     return Response(status=204, headers={"Cache-Control": "no-store"})
 
 
-def error_response(error: errors.SimilarCasesError) -> Response:
-    """Return an error of ours in its status, with the reason."""
-    status = status_of(error)
-    if status >= 500:
-        logger.warning("%s: %s", type(error).__name__, error)
-    response = json_response({"error": str(error), "class": type(error).__name__}, status)
-    if error.retryable:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+def cached(*identity: object, make: Callable[[], Response]) -> Response:
+    """Return the answer, or 304 to a browser that has it: what it is made of never changes under its identity."""
+    tag = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
+    response = Response(status=304) if tag in request.if_none_match else make()
+    response.set_etag(tag)
+    # the browser keeps it for this user, and asks each time whether the archive still has it
+    response.headers["Cache-Control"] = "private, no-cache"
     return response
-
-
-def http_error_response(error: HTTPException) -> Response:
-    """Return an error of the HTTP layer (404 for a route, 405, 413, 415) in the same shape."""
-    name = {413: "TooLarge", 404: "NotFound", 400: "InvalidRequest"}.get(error.code or 500, type(error).__name__)
-    response = json_response({"error": error.description or error.name, "class": name}, error.code or 500)
-    if allowed := getattr(error, "valid_methods", None):
-        response.headers["Allow"] = ", ".join(sorted(allowed))
-    return response
-
-
-def unexpected_response(error: Exception) -> Response:
-    """Return 500 for a fault of ours; the log has its kind and place, but not its words: they may name a patient."""
-    logger.error("unexpected %s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-    return json_response({"error": "an unexpected fault; the worker's log tells more", "class": "Unexpected"}, 500)
 
 
 def secured(response: Response) -> Response:

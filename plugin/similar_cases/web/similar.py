@@ -14,10 +14,11 @@ from similar_cases.web.question import query_of_body
 from similar_cases.web.services import Services, WebOptions
 from similar_cases.web.subject import Subjects
 
-#: the parameters of every route that asks by a query string
-COMMON = ask.COMMON_PARAMETERS
-#: what a search in QIDO-RS's shape takes beside them
-SEARCH = (*COMMON, "similar-to", "volume-number")
+_Names = tuple[str, ...]
+#: of every route that asks by a query string
+_COMMON = ask.COMMON_PARAMETERS
+_BELOW_SERIES: _Names = (*_COMMON, "tracking-uid", "volume-number")
+_SEARCH: _Names = (*_COMMON, "similar-to", "volume-number")
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,29 @@ class FindSimilar:
 
     def series_similar(self, study: str, series: str) -> Response:
         """Find the cases similar to a series, or to one of its regions."""
-        known = (*COMMON, "tracking-uid", "volume-number")
-        return self._by_parameters(known, lambda: ask.about_series(SeriesRef(study, series), request.args))
+        return self._by_parameters(_BELOW_SERIES, lambda: ask.about_series(SeriesRef(study, series), request.args))
 
     def study_similar(self, study: str) -> Response:
         """Find the cases similar to a study."""
-        return self._by_parameters(COMMON, lambda: Subjects(self.services).study(study))
+        return self._by_parameters(_COMMON, lambda: Subjects(self.services).study(study))
 
     def frame_similar(self, study: str, series: str, instance: str, frame: str) -> Response:
         """Find the cases similar to what a frame shows."""
         number = ask.whole("frame", frame)
         about = Subjects(self.services).frame
-        return self._by_parameters(COMMON, lambda: about(SeriesRef(study, series), instance, number))
+        return self._by_parameters(_COMMON, lambda: about(SeriesRef(study, series), instance, number))
 
-    def studies(self) -> Response:
+    def similar_studies(self) -> Response:
         """Search the studies that hold a case similar to what ``similar-to`` names, as QIDO-RS does."""
-        return self._by_parameters(SEARCH, self._named, Per.STUDY)
+        return self._by_parameters(_SEARCH, self._named, Per.STUDY)
 
-    def series(self) -> Response:
+    def similar_series(self) -> Response:
         """Search the series that hold a case similar to what ``similar-to`` names."""
-        return self._by_parameters(SEARCH, self._named, Per.SERIES)
+        return self._by_parameters(_SEARCH, self._named, Per.SERIES)
 
-    def study_series(self, study: str) -> Response:
+    def similar_study_series(self, study: str) -> Response:
         """Search the series of one study."""
-        return self._by_parameters(SEARCH, self._named, Per.SERIES, within=require_uid(study))
+        return self._by_parameters(_SEARCH, self._named, Per.SERIES, within=require_uid(study))
 
     def similar(self) -> Response:
         """Find the cases similar to what a JSON body asks about."""
@@ -70,7 +70,7 @@ class FindSimilar:
         return Subjects(self.services).named(uid, ask.volume_number(request.args))
 
     def _by_parameters(
-        self, known: tuple[str, ...], about: Callable[[], ask.About], per: Per = Per.CASE, within: str = ""
+        self, known: _Names, about: Callable[[], ask.About], per: Per = Per.CASE, within: str = ""
     ) -> Response:
         media_type = self._media_type()
         ask.refuse_unknown(request.args, known)

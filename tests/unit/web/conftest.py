@@ -3,13 +3,16 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 from tests.small_archive import SmallArchive, contours_of, images_of, phantom
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from similar_cases import wire
@@ -41,6 +44,7 @@ from similar_cases.pipeline.pictures import Pictures
 from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.worklist import Worklist
 from similar_cases.web.app import create_app
+from similar_cases.web.openapi import document
 from similar_cases.web.services import Services, WebOptions
 
 TOKEN = "the-token"
@@ -150,7 +154,8 @@ class Http:
 
     def _open(self, method: str, path: str, **options: object) -> TestResponse:
         headers = {wire.TOKEN_HEADER: TOKEN, **options.pop("headers", {})}
-        return self.client.open(ROOT + path, method=method, headers=headers, buffered=True, **options)
+        answer = self.client.open(ROOT + path, method=method, headers=headers, buffered=True, **options)
+        return checked(answer, method, self.client)
 
 
 def sighting(series: SeriesRef) -> SeriesSighting:
@@ -264,6 +269,43 @@ def archive(tmp_path_factory):
 def ask(archive):
     def asked(path: str, method: str = "GET", **options: object):
         headers = {wire.TOKEN_HEADER: TOKEN, **options.pop("headers", {})}
-        return archive.client.open(ROOT + path, method=method, headers=headers, buffered=True, **options)
+        answer = archive.client.open(ROOT + path, method=method, headers=headers, buffered=True, **options)
+        return checked(answer, method, archive.client)
 
     return asked
+
+
+@cache
+def _documented() -> dict[tuple[str, str], dict]:
+    told = document(ROOT, "0")
+    return {(path, method.upper()): one for path, methods in told["paths"].items() for method, one in methods.items()}
+
+
+@cache
+def _validator(reference: str) -> Draft202012Validator:
+    told = document(ROOT, "0")
+    return Draft202012Validator({"$ref": reference, "components": told["components"]})
+
+
+def checked(answer: TestResponse, method: str, client: FlaskClient) -> TestResponse:
+    """Return the answer, once it is one that the API's document tells of."""
+    try:
+        rule, _ = client.application.url_map.bind("").match(answer.request.path, method, return_rule=True)
+    except HTTPException:  # no such route; not a matter of the document
+        return answer
+    if method == "OPTIONS":
+        return answer
+    path = rule.rule.removeprefix(ROOT).replace("<", "{").replace(">", "}")
+    responses = _documented()[path, "GET" if method == "HEAD" else method]["responses"]
+    assert str(answer.status_code) in responses, (
+        f"{method} {path} answers {answer.status_code}, which is not documented"
+    )
+    content = responses[str(answer.status_code)].get("content", {})
+    told = next((media for media in content if media.partition(";")[0] == answer.mimetype), None)
+    assert bool(answer.data) <= (told is not None), (
+        f"{method} {path} answers {answer.mimetype}, which is not documented"
+    )
+    if answer.data and "$ref" in content[told].get("schema", {}):
+        # what is not declared is to be added to web/schemas.py
+        _validator(content[told]["schema"]["$ref"]).validate(answer.get_json())
+    return answer

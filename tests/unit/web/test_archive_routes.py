@@ -220,4 +220,9 @@ def test_the_caller_sees_addresses_of_its_own(http):
 
 def test_error_answers_are_json(http):
     for path in ("/nowhere", "/archive/series/abc"):
-        assert set(json.loads(http.get(path).data)) == {"error", "class"}
+        answer = http.get(path)
+        assert answer.content_type == wire.PROBLEM
+        told = json.loads(answer.data)
+        assert set(told) == {"title", "status", "detail", "error", "class", "advice"}
+        assert told["status"] == answer.status_code
+        assert all(told.values())

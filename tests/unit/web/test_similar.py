@@ -177,7 +177,7 @@ def test_a_limit_above_the_bound_is_cut_to_it(http):
 def test_a_malformed_query_string_is_400_with_the_reason(http, query):
     answer = http.get(f"{PATH}?{query}")
     assert answer.status_code == 400
-    assert set(answer.get_json()) == {"error", "class"}
+    assert answer.content_type == wire.PROBLEM
     assert answer.get_json()["error"]
     assert not http.asked.queries
 
@@ -204,7 +204,12 @@ def test_what_is_no_uid_is_400(http, series):
 def test_an_error_of_ours_has_its_status_and_class(http, error, status, retry):
     http.asked.error = error
     answer = http.get(PATH)
-    assert (answer.status_code, answer.get_json()) == (status, {"error": "x", "class": type(error).__name__})
+    told = answer.get_json()
+    assert (answer.status_code, told["status"], told["detail"], told["class"]) == (
+        *(status, status, "x", type(error).__name__),
+    )
+    assert told["title"] == type(error).__doc__
+    assert told["advice"]
     assert ("Retry-After" in answer.headers) is retry
 
 
