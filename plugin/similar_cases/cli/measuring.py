@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,22 +14,18 @@ from similar_cases.evaluate.split import Split
 
 if TYPE_CHECKING:
     from similar_cases.describe.embedder import Embedder
-    from similar_cases.evaluate.own_data import Bench
+    from similar_cases.evaluate.bench import Bench
     from similar_cases.evaluate.table import Table
 
 Data = Annotated[
     Path,
-    typer.Option(
-        exists=True,
-        file_okay=False,
-        help="Folder of data sets: sarcoma/ (dicom/PATIENT/CT|MR_T1|PET, subjects.csv), hippocampus/ (images/, "
-        "labels/); nsclc/, ibsi_lung/ (DICOM with RTSTRUCT), ms_lesions/ (FLAIR*, GOLD*).",
-    ),
+    typer.Option(exists=True, file_okay=False, help="Folder of data, in the layout told above."),
 ]
 Which = Annotated[
     Split,
     typer.Option(
-        help="Whose lesions ask. validation: held out of training; training: no proof; test: never trained on."
+        help="Whose images ask, in the folder of data sets. validation: held out of training; training: no proof; "
+        "test: never trained on. Published data sets have their own."
     ),
 ]
 Names = Annotated[
@@ -46,54 +42,84 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 
 DEFAULT_CACHE = Path("~/.cache/similar-cases/evaluate").expanduser()
 
+_OWN = (
+    "\n\nDIR is the folder of data sets: sarcoma/ (dicom/PATIENT/CT|MR_T1|PET, subjects.csv), hippocampus/ (images/, "
+    "labels/), nsclc/, ibsi_lung/ (DICOM with RTSTRUCT), ms_lesions/ (FLAIR*, GOLD*)."
+)
+_MSD = (
+    "\n\nDIR is the Medical Segmentation Decathlon: dataset.json with imagesTr/*.nii.gz and labelsTr/*.nii.gz, in DIR "
+    "or in folders Task*/ under it. Or the folder of data sets of the other protocols."
+)
+_TOTAL = (
+    "\n\nDIR is TotalSegmentator's data set: meta.csv (image_id;…;split) beside sNNNN/ct.nii.gz and "
+    "sNNNN/segmentations/CLASS.nii.gz."
+)
+
+Tables = Callable[["Bench", Split], Sequence["Table"]]
+
 
 def register(group: typer.Typer) -> None:
     """Add the protocols to ``evaluate``."""
-    group.command("same-lesion")(same_lesion)
-    group.command("radiomics")(radiomics)
+    for name, tables, told in (
+        ("same-lesion", _same_lesion, f"Seek a lesion of one modality in another of the same patient.{_OWN}"),
+        ("radiomics", _radiomics, f"Correlate radiomics with those of the five most similar lesions.{_OWN}"),
+        ("3d-mir", _mir_3d, f"Seek volumes by volumes: P@k by lesion flag and group, as 3D-MIR.{_MSD}"),
+        ("totalsegmentator", _organs, f"Seek volumes that show the same organs: recall by class.{_TOTAL}"),
+    ):
+        group.command(name, help=told)(_command(tables))
 
 
-def same_lesion(
-    context: typer.Context,
-    data: Data,
-    split: Which = Split.VALIDATION,
-    embedder: Names = None,
-    cache: Cache = DEFAULT_CACHE,
-    markdown: Markdown = None,
-    as_json: AsJson = False,
-) -> None:
-    """Seek a lesion of one modality in another modality of the same patient: top-1 and mean reciprocal rank."""
+def _command(tables: Tables) -> Callable[..., None]:
+    """Return the command that prints what `tables` measures."""
+
+    def command(
+        context: typer.Context,
+        data: Data,
+        split: Which = Split.VALIDATION,
+        embedder: Names = None,
+        cache: Cache = DEFAULT_CACHE,
+        markdown: Markdown = None,
+        as_json: AsJson = False,
+    ) -> None:
+        with answering(as_json=as_json):
+            made = tables(_bench(context, data, embedder, cache), split)
+            _show(made, markdown, as_json=as_json)
+
+    return command
+
+
+def _same_lesion(bench: Bench, split: Split) -> Sequence[Table]:
     from similar_cases.evaluate.own_data import same_lesion_table
 
-    with answering(as_json=as_json):
-        bench = _bench(context, data, embedder, cache)
-        _print([same_lesion_table(bench, split)], markdown, as_json=as_json)
+    return [same_lesion_table(bench, split)]
 
 
-def radiomics(
-    context: typer.Context,
-    data: Data,
-    split: Which = Split.VALIDATION,
-    embedder: Names = None,
-    cache: Cache = DEFAULT_CACHE,
-    markdown: Markdown = None,
-    as_json: AsJson = False,
-) -> None:
-    """Correlate the radiomics of a lesion with those of its five most similar, by the features that were asked with."""
+def _radiomics(bench: Bench, split: Split) -> Sequence[Table]:
     from similar_cases.evaluate.own_data import radiomics_table
 
-    with answering(as_json=as_json):
-        bench = _bench(context, data, embedder, cache)
-        _print([radiomics_table(bench, split)], markdown, as_json=as_json)
+    return [radiomics_table(bench, split)]
+
+
+def _mir_3d(bench: Bench, split: Split) -> Sequence[Table]:
+    from similar_cases.evaluate.volume_tables import mir_3d_table
+
+    return [mir_3d_table(bench, split)]
+
+
+def _organs(bench: Bench, _: Split) -> Sequence[Table]:
+    from similar_cases.evaluate.volume_tables import totalsegmentator_table
+
+    return [totalsegmentator_table(bench)]
 
 
 def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: Path) -> Bench:
     """Return what the protocols work with, from the settings and the flags."""
     from similar_cases.describe.radiomics import RadiomicsExtractor
+    from similar_cases.evaluate.bench import Bench
     from similar_cases.evaluate.describe_samples import Describers
     from similar_cases.evaluate.embedders import open_compared
-    from similar_cases.evaluate.own_data import Bench
     from similar_cases.evaluate.result_store import ResultStore
+    from similar_cases.index.exact import ExactIndex
 
     session = session_of(context)
     settings = session.effective().settings
@@ -105,10 +131,16 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
         embedders=open_compared(names or [settings.describe.embedder], opened),
         extractor=RadiomicsExtractor(bootstrap.radiomics_recipe(settings)),
     )
-    return Bench(data=data, describers=describers, store=ResultStore(cache), progress=progress_bar)
+    return Bench(
+        data=data,
+        describers=describers,
+        store=ResultStore(cache),
+        progress=progress_bar,
+        indexes={"exact": lambda space: ExactIndex(space, bootstrap.device(settings))},
+    )
 
 
-def _print(tables: Sequence[Table], markdown: Path | None, *, as_json: bool) -> None:
+def _show(tables: Sequence[Table], markdown: Path | None, *, as_json: bool) -> None:
     from similar_cases.evaluate.table import COLUMNS, tables_json, write_into
 
     if markdown is not None:

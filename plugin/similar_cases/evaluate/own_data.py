@@ -1,46 +1,18 @@
 """The protocols on the folder of data sets that the models were made from and held back from."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
 
 from similar_cases.describe.radiomics import ALL_107
 from similar_cases.domain.errors import InvalidRequest
-from similar_cases.evaluate.describe_samples import DescribedRegion, Describers, describe_samples
-from similar_cases.evaluate.lesion_samples import LesionSample, samples_in
+from similar_cases.evaluate.bench import Bench
+from similar_cases.evaluate.describe_samples import DescribedRegion
+from similar_cases.evaluate.lesion_samples import samples_in
 from similar_cases.evaluate.radiomics_agreement import radiomics_agreement
-from similar_cases.evaluate.result_store import ResultStore
 from similar_cases.evaluate.row import Row
 from similar_cases.evaluate.same_lesion import same_lesion
 from similar_cases.evaluate.split import Split
 from similar_cases.evaluate.table import Table
 from similar_cases.evaluate.ways import Way, by_radiomics, by_vector, fused
-
-#: opens a bar with a title and a total; gives what moves it, called with (done, total)
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int, int], None]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """What every protocol works with.
-
-    Attributes:
-        data: the folder of data sets.
-        describers: what describes; its embedders are compared.
-        store: where results are kept.
-        progress: shows how far the describing is.
-    """
-
-    data: Path
-    describers: Describers
-    store: ResultStore
-    progress: Progress
-
-    def described(self, samples: Sequence[LesionSample]) -> list[DescribedRegion]:
-        """Return the lesions of `samples`."""
-        with self.progress(f"Describing {len(samples)} volumes", len(samples)) as move:
-            return describe_samples(samples, self.describers, self.store, move)
 
 
 def same_lesion_table(bench: Bench, split: Split) -> Table:
@@ -72,7 +44,7 @@ def radiomics_table(bench: Bench, split: Split) -> Table:
     """
     asked = bench.described(samples_in(bench.data, split))
     known = asked + bench.described(samples_in(bench.data, _other(split)))
-    looks = [by_vector(name) for name in bench.describers.embedders]
+    looks = [by_vector(name) for name in bench.embedders]
     rows: list[Row] = []
     for dataset, modality, label in sorted({_kind(one) for one in asked}):
         kind = (dataset, modality, label)
@@ -105,9 +77,10 @@ _RADIOMICS = (
 
 def _ways(bench: Bench, everyone: Sequence[DescribedRegion]) -> list[Way]:
     radiomics = by_radiomics(everyone, ALL_107)
-    looks = [by_vector(name) for name in bench.describers.embedders]
-    trained = [way for way in looks if not way.name.endswith("untrained")]
-    return [*looks, radiomics, *(fused(way, radiomics) for way in trained)]
+    both = (
+        fused(by_vector(name), radiomics, ranking, everyone) for name in bench.trained for ranking in bench.rankings
+    )
+    return [*(by_vector(name) for name in bench.embedders), radiomics, *both]
 
 
 def _of_dataset(bench: Bench, dataset: str, split: Split) -> list[DescribedRegion]:
@@ -131,9 +104,3 @@ def _other(split: Split) -> Split:
 def _kind(one: DescribedRegion) -> tuple[str, str, str]:
     """Return what must be equal for two Regions to be sought among each other; sarcomas' labels name the modality."""
     return one.dataset, one.modality, one.label if one.dataset == "hippocampus" else ""
-
-
-def without_untrained(bench: Bench) -> Bench:
-    """Return a bench that compares trained embedders alone."""
-    trained = {name: one for name, one in bench.describers.embedders.items() if not name.endswith("untrained")}
-    return replace(bench, describers=replace(bench.describers, embedders=trained))

@@ -30,6 +30,7 @@ class Row:
         n: queries; `patients` of so many.
         ci: 95 % interval over patients, None where there are fewer than two.
         paper: the published figure of the same protocol on the paper's data, in words, where there is one.
+        std: standard deviation over classes, where `value` is a mean over classes.
     """
 
     data: str
@@ -42,6 +43,7 @@ class Row:
     patients: int
     ci: tuple[float, float] | None
     paper: str = ""
+    std: float | None = None
 
     @property
     def beats_chance(self) -> bool:

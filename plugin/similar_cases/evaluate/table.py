@@ -93,5 +93,6 @@ def _replaced(text: str, name: str, block: str, path: Path) -> str:
 
 def _cells(row: Row) -> list[str]:
     interval = f"{row.ci[0]:.3f} to {row.ci[1]:.3f}" if row.ci else ""
-    numbers = (f"{row.value:.3f}", interval, f"{row.chance:.3f}", str(row.n), str(row.patients))
+    value = f"{row.value:.3f}" + (f" ± {row.std:.3f}" if row.std is not None else "")
+    numbers = (value, interval, f"{row.chance:.3f}", str(row.n), str(row.patients))
     return [row.data, row.task, row.way, row.metric, *numbers, row.paper]

@@ -1,6 +1,6 @@
 """Ways to rank described Regions: by an embedding, by radiomics, by both, as the product does."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from similar_cases.describe.normalise import Population, agreements, matrix_of
 from similar_cases.evaluate.describe_samples import DescribedRegion
-from similar_cases.rank.fuse import appearance_of, fuse
-from similar_cases.rank.ranking import APPEARANCE, RADIOMICS, Ranking
+from similar_cases.rank.fuse import Values, calibrated, ranks_of, reciprocal_rank, weighted
+from similar_cases.rank.ranking import APPEARANCE, RADIOMICS, Fusion, Ranking
 
 #: (query, n candidates) → (n,) scores, the larger the more alike; NaN where nothing can be said
 Scores = Callable[[DescribedRegion, Sequence[DescribedRegion]], NDArray[np.float64]]
@@ -65,19 +65,41 @@ def by_radiomics(everyone: Iterable[DescribedRegion], names: Sequence[str], titl
     return Way(title, scores)
 
 
-def fused(appearance: Way, radiomics: Way, rule: Ranking | None = None) -> Way:
-    """Return the product's fusion of two ways, by the weights of `rule`."""
-    weights = dict((rule or Ranking()).weights)
+def fused(appearance: Way, radiomics: Way, ranking: Ranking, everyone: Sequence[DescribedRegion] = ()) -> Way:
+    """Return the product's fusion of two ways.
+
+    Args:
+        appearance: its scores are cosines.
+        radiomics: its scores are agreements.
+        ranking: tells weights and fusion; weighted, calibrated and reciprocal rank are known here.
+        everyone: whose pairs tell what scores chance gives, by which parts are calibrated.
+    """
+    weights = dict(ranking.weights)
+    chance = _chance({APPEARANCE: appearance, RADIOMICS: radiomics}, everyone)
 
     def scores(query: DescribedRegion, candidates: Sequence[DescribedRegion]) -> NDArray[np.float64]:
-        looks, measures = appearance.scores(query, candidates), radiomics.scores(query, candidates)
-        parts = (
-            {APPEARANCE: appearance_of(look) if np.isfinite(look) else None, RADIOMICS: measure}
-            for look, measure in zip(looks.tolist(), measures.tolist(), strict=True)
-        )
-        return np.array([fuse(one, weights).score for one in parts])
+        parts = _parts({APPEARANCE: appearance, RADIOMICS: radiomics}, query, candidates)
+        if ranking.fusion is Fusion.RECIPROCAL:
+            uids = [one.uid for one in candidates]
+            return reciprocal_rank({name: ranks_of(values, uids) for name, values in parts.items()}, weights)
+        return weighted(calibrated(parts, chance) if ranking.fusion is Fusion.CALIBRATED else parts, weights)
 
-    return Way(f"{appearance.name} + {radiomics.name}", scores)
+    return Way(f"{appearance.name} + {radiomics.name}, {ranking.fusion.value}", scores)
+
+
+def _parts(ways: Mapping[str, Way], query: DescribedRegion, candidates: Sequence[DescribedRegion]) -> dict[str, Values]:
+    """Return each part's (n,) values, 0 to 1: opposite and unrelated vectors are both 0, as `rank.fuse` has it."""
+    found = {name: way.scores(query, candidates) for name, way in ways.items()}
+    return {name: np.where(np.isfinite(values), np.clip(values, 0.0, 1.0), np.nan) for name, values in found.items()}
+
+
+def _chance(ways: Mapping[str, Way], everyone: Sequence[DescribedRegion]) -> dict[str, Values]:
+    """Return each part's values over all pairs of `everyone`, ascending."""
+    pairs = [_parts(ways, one, [other for other in everyone if other.uid != one.uid]) for one in everyone[1:]]
+    if not pairs:
+        return {}
+    values = {name: np.concatenate([parts[name] for parts in pairs]) for name in ways}
+    return {name: np.sort(known[np.isfinite(known)]) for name, known in values.items()}
 
 
 def values_of(regions: Sequence[DescribedRegion], names: Sequence[str]) -> NDArray[np.float64]:

@@ -1,10 +1,19 @@
 import json
 
 import pytest
+from tests.unit.evaluate.cheap_embedder import CheapEmbedder
+from tests.unit.evaluate.published import decathlon, total_segmentator
 from tests.unit.evaluate.tiny_data import tiny_data
 from typer.testing import CliRunner
 
+from similar_cases import bootstrap
 from similar_cases.cli import app
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch):
+    """Describe by an embedder that takes no time; the real one is measured in models/README.md."""
+    monkeypatch.setattr(bootstrap, "open_embedder", lambda settings: CheapEmbedder())
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +39,7 @@ def test_same_lesion_prints_rows_beside_chance_and_untrained_networks(few, cache
         "efficientnet-lite0",
         "efficientnet-lite0, untrained",
         "radiomics",
-        "efficientnet-lite0 + radiomics",
+        *(f"efficientnet-lite0 + radiomics, {how}" for how in ("weighted", "calibrated", "reciprocal-rank")),
     }
     alone, among_all = (
         [row for row in body["rows"] if row["data"].endswith(archive) and row["task"] == "all pairs"]
@@ -62,3 +71,40 @@ def test_the_test_sets_are_too_few(few, cache):
     assert (
         "no sarcoma patients" in run("same-lesion", "--data", few, "--cache", cache, "--split", "test", expect=2).stderr
     )
+
+
+def test_3d_mir_runs_on_the_decathlon(tmp_path, cache):
+    data = decathlon(tmp_path / "msd", {"Liver": 7, "Colon": 5})
+    body = json.loads(run("3d-mir", "--data", data, "--cache", cache, "--json").stdout)
+    rows = body["rows"]
+    # one liver asks: a volume without a tumour
+    assert {row["data"] for row in rows} == {"liver; archive: one organ", "liver; archive: all organs"}
+    [organ] = [
+        row
+        for row in rows
+        if (row["task"], row["metric"]) == ("same organ", "P@3")
+        and row["way"] == "efficientnet-lite0: slices vote by frequency"
+    ]
+    assert organ["chance"] == pytest.approx(6 / 11, abs=1e-4)
+    assert 0 <= organ["value"] <= 1
+    ways = {row["way"] for row in rows}
+    assert len([way for way in ways if "pooled" in way]) == 5  # four, and one in turn with voting
+
+
+def test_3d_mir_runs_on_the_folder_of_data_sets(few, cache):
+    rows = json.loads(run("3d-mir", "--data", few, "--cache", cache, "--json").stdout)["rows"]
+    assert {row["task"] for row in rows} == {"same organ", "same group"}
+
+
+def test_totalsegmentator_runs_on_its_layout(tmp_path, cache):
+    data = total_segmentator(tmp_path / "total", ["train", "train", "test", "test"])
+    rows = json.loads(run("totalsegmentator", "--data", data, "--cache", cache, "--json").stdout)["rows"]
+    volume = next(row for row in rows if row["way"] == "efficientnet-lite0, exact: volume")
+    assert (volume["value"], volume["chance"], volume["n"], volume["patients"]) == (1.0, 1.0, 4, 2)
+    assert {row["task"] for row in rows} == {"104 classes", "29 classes"}
+    assert any(row["paper"] for row in rows)
+
+
+def test_help_tells_the_layout():
+    assert "imagesTr" in run("3d-mir", "--help").stdout
+    assert "segmentations/CLASS" in run("totalsegmentator", "--help").stdout.replace("\n", "").replace(" ", "")

@@ -1,0 +1,58 @@
+"""What every protocol works with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from similar_cases.describe.embedder import Embedder
+from similar_cases.evaluate.describe_samples import DescribedRegion, Describers, describe_samples
+from similar_cases.evaluate.describe_volumes import DescribedVolume, VolumeSample, describe_volumes
+from similar_cases.evaluate.lesion_samples import LesionSample
+from similar_cases.evaluate.result_store import ResultStore
+from similar_cases.evaluate.volume_ways import OpenIndex
+from similar_cases.rank.ranking import BUILT_IN, Ranking
+
+#: opens a bar with a title and a total; gives what moves it, called with (done, total)
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What every protocol works with.
+
+    Attributes:
+        data: the folder of data.
+        describers: what describes; its embedders are compared.
+        store: where results are kept.
+        progress: shows how far the describing is.
+        indexes: name → what opens an index of slices; the first is the exact one.
+        rankings: the product's fusions that are compared.
+    """
+
+    data: Path
+    describers: Describers
+    store: ResultStore
+    progress: Progress
+    indexes: Mapping[str, OpenIndex]
+    rankings: Sequence[Ranking] = (BUILT_IN["default"], BUILT_IN["calibrated"], BUILT_IN["reciprocal-rank"])
+
+    @property
+    def embedders(self) -> Mapping[str, Embedder]:
+        """The embedders that are compared."""
+        return self.describers.embedders
+
+    @property
+    def trained(self) -> Mapping[str, Embedder]:
+        """Those among them that have learnt something."""
+        return {name: one for name, one in self.embedders.items() if not name.endswith("untrained")}
+
+    def described(self, samples: Sequence[LesionSample], describers: Describers | None = None) -> list[DescribedRegion]:
+        """Return the lesions of `samples`, by these describers in place of the bench's own where some are given."""
+        with self.progress(f"Describing regions of {len(samples)} volumes", len(samples)) as move:
+            return describe_samples(samples, describers or self.describers, self.store, move)
+
+    def volumes(self, samples: Sequence[VolumeSample], name: str) -> list[DescribedVolume]:
+        """Return `samples` by the slices that the embedder of that name sees."""
+        with self.progress(f"Describing slices of {len(samples)} volumes, {name}", len(samples)) as move:
+            return describe_volumes(samples, self.embedders[name], self.store, move)

@@ -1,0 +1,78 @@
+"""3D-MIR (arXiv 2311.13752): volumes found by volumes, and counted by lesion flag and lesion group.
+
+P@k is the mean over the queries of the share of the first k answers with an equal label; AP that of scikit-learn on the
+ten answers, ranks as scores. The paper has one archive an organ, where no organ can be taken for another; here one of
+all organs stands beside it, in which an answer of another organ is wrong.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+from similar_cases.evaluate.describe_volumes import DescribedVolume
+from similar_cases.evaluate.row import Heading, Outcome, Row, rows_of
+from similar_cases.evaluate.scores import average_precision, chance_of_average_precision, precision_at
+from similar_cases.evaluate.volume_ways import VolumeWay
+
+DEPTHS = (3, 5, 10)
+#: slices found for each slice of a query, and neighbours of a pooled vector (section on methods of the paper)
+PER_SLICE, NEIGHBOURS = 20, 50
+#: (organ, way, metric) of a flag → the paper's figure
+PAPER: Mapping[tuple[str, str, str], str] = MappingProxyType({("liver", "text", "P@3"): ".842 (hybrid, 19 queries)"})
+ONE_ORGAN, ALL_ORGANS = "one organ", "all organs"
+
+
+def mir_3d(
+    queries: Sequence[DescribedVolume], archive: Sequence[DescribedVolume], ways: Sequence[VolumeWay], embedder: str
+) -> list[Row]:
+    """Return P@3, P@5, P@10 and AP of every way, organ by organ, in the archive of that organ and in that of all.
+
+    Args:
+        queries: volumes with the labels ``organ`` and, where they are known, ``flag`` and ``group``.
+        archive: volumes likewise; the query's patient is left out.
+        ways: how to rank.
+        embedder: whose vectors they are.
+    """
+    return rows_of(
+        (Heading(data=data, task=task, way=f"{embedder}: {way.name}", metric=metric, paper=paper), outcome)
+        for way in ways
+        for query in queries
+        for data, task, metric, paper, outcome in _outcomes(query, archive, way)
+    )
+
+
+def _outcomes(
+    query: DescribedVolume, archive: Sequence[DescribedVolume], way: VolumeWay
+) -> Iterator[tuple[str, str, str, str, Outcome]]:
+    organ = query.sample.labels["organ"]
+    others = [one for one in archive if one.patient != query.patient]
+    several = len({one.sample.labels["organ"] for one in others}) > 1
+    for told in (ONE_ORGAN, ALL_ORGANS) if several else (ONE_ORGAN,):
+        among = others if told == ALL_ORGANS else [one for one in others if one.sample.labels["organ"] == organ]
+        if not among:
+            continue
+        by_uid = {one.uid: one for one in among}
+        found = [by_uid[uid] for uid in way.ranking(query, among)][: max(DEPTHS)]
+        for label in ("organ", "flag", "group"):
+            if label in query.sample.labels and (label != "organ" or told == ALL_ORGANS):
+                for metric, outcome in _scored(query, found, among, label):
+                    paper = PAPER.get((organ, way.name, metric), "") if (label, told) == ("flag", ONE_ORGAN) else ""
+                    yield f"{organ}; archive: {told}", f"same {label}", metric, paper, outcome
+
+
+def _scored(
+    query: DescribedVolume, found: Sequence[DescribedVolume], among: Sequence[DescribedVolume], label: str
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield what the answers score; fewer answers than the depth leave the missing ones wrong."""
+
+    def right(one: DescribedVolume) -> bool:
+        return all(one.sample.labels.get(name) == query.sample.labels[name] for name in {"organ", label})
+
+    hits = [right(one) for one in found]
+    relevant, total = sum(map(right, among)), len(among)
+    padded = hits + [False] * (min(max(DEPTHS), total) - len(hits))
+    for depth in DEPTHS:
+        if depth <= total:
+            score = precision_at(padded, depth)
+            yield f"P@{depth}", Outcome(patient=query.patient, score=score, chance=relevant / total)
+    chance = chance_of_average_precision(relevant, total, max(DEPTHS))
+    yield "AP", Outcome(patient=query.patient, score=average_precision(padded), chance=chance)

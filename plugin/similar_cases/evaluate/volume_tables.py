@@ -1,0 +1,112 @@
+"""The tables of the protocols on whole volumes: 3D-MIR and TotalSegmentator."""
+
+from collections.abc import Sequence
+
+from similar_cases.evaluate.anatomy_classes import merged
+from similar_cases.evaluate.bench import Bench
+from similar_cases.evaluate.describe_volumes import DescribedVolume, VolumeSample
+from similar_cases.evaluate.mir_3d import NEIGHBOURS, PER_SLICE, mir_3d
+from similar_cases.evaluate.msd_layout import msd_samples
+from similar_cases.evaluate.organ_recall import COARSE, FINE, ShownVolume, organ_recall
+from similar_cases.evaluate.own_volumes import is_own_data, own_volumes
+from similar_cases.evaluate.row import Row
+from similar_cases.evaluate.split import Split
+from similar_cases.evaluate.table import Table
+from similar_cases.evaluate.totalsegmentator_layout import shown_classes, totalsegmentator_samples
+from similar_cases.evaluate.volume_ways import SliceArchive, VolumeWay, by_max_sim, by_pooling, by_voting, in_turn
+from similar_cases.rank.pooling import Pooling
+from similar_cases.rank.voting import Vote
+
+
+def mir_3d_table(bench: Bench, split: Split) -> Table:
+    """Return the protocol of 3D-MIR on the Medical Segmentation Decathlon, or on the folder of data sets.
+
+    Raises:
+        InvalidRequest: when the folder is neither.
+    """
+    own = is_own_data(bench.data)
+    samples, asking = _own(bench, split) if own else _decathlon(bench)
+    rows: list[Row] = []
+    for name in bench.embedders:
+        volumes = bench.volumes(samples, name)
+        queries = [one for one in volumes if one.uid in asking]
+        archive = volumes if own else [one for one in volumes if one.uid not in asking]
+        ways = _ways(bench, archive, name)
+        rows += mir_3d(queries, archive, ways if name in bench.trained else ways[:1], name)
+    return Table(
+        name=f"3d-mir {split.value}" if own else "3d-mir",
+        title=f"Volumes by volumes, as 3D-MIR ({split.value} patients ask)" if own else "Volumes by volumes, 3D-MIR",
+        command=f"similar-cases evaluate 3d-mir --data DIR --split {split.value}",
+        remarks=(_OWN_VOLUMES, _MIR) if own else (_MIR,),
+        rows=rows,
+    )
+
+
+def totalsegmentator_table(bench: Bench) -> Table:
+    """Return the protocol of arXiv 2405.09334 on TotalSegmentator's data set.
+
+    Raises:
+        InvalidRequest: when the folder is not of its layout.
+    """
+    pairs = list(totalsegmentator_samples(bench.data))
+    with bench.progress(f"Reading masks of {len(pairs)} volumes", len(pairs)) as move:
+        shown = {}
+        for done, (sample, _) in enumerate(pairs, 1):
+            shown[sample.uid] = shown_classes(sample, bench.store)
+            move(done, len(pairs))
+    asking = {sample.uid for sample, asks in pairs if asks}
+    rows: list[Row] = []
+    for name, embedder in bench.embedders.items():
+        volumes = bench.volumes([sample for sample, _ in pairs], name)
+        archive = [one for one in volumes if one.uid not in asking]
+        queries = [one for one in volumes if one.uid in asking]
+        for told, open_index in bench.indexes.items():
+            slices = SliceArchive(archive, embedder.slice_space, open_index)
+            for task in (FINE, COARSE):
+                classes = shown if task == FINE else {uid: merged(one) for uid, one in shown.items()}
+                asked, known = ([ShownVolume.of(one, classes[one.uid]) for one in some] for some in (queries, archive))
+                rows += organ_recall(asked, known, slices, ("TotalSegmentator", task, f"{name}, {told}"))
+    return Table(
+        name="totalsegmentator",
+        title="Organs in the answers, TotalSegmentator",
+        command="similar-cases evaluate totalsegmentator --data DIR",
+        remarks=(_ORGANS,),
+        rows=rows,
+    )
+
+
+_MIR = (
+    "P@k is the mean share of the first k answers with an equal label, AP scikit-learn's on ten answers. Slices find "
+    f"{PER_SLICE} each; a pooled vector its {NEIGHBOURS} nearest, of which the first ten volumes count. The query's "
+    "patient is never an answer. In the archive of all organs an answer of another organ is wrong."
+)
+_OWN_VOLUMES = (
+    "The data are no Decathlon of tumours: organ is the data set and its modality, group the size of a sarcoma (up to "
+    "5, 10, 15 cm, more), flag its lung metastases, by a table whose order of rows was not confirmed."
+)
+_ORGANS = (
+    "Recall by class, mean ± standard deviation over the classes. The mapping to 29 classes is ours, the paper's could "
+    "not be read. Localized: the best of the slices that spoke for the answer shows the organ; the paper's parameter L "
+    "could not be read. Its figures are those of the best of its extractors with HNSW."
+)
+
+
+def _own(bench: Bench, split: Split) -> tuple[list[VolumeSample], set[str]]:
+    queries = list(own_volumes(bench.data, split, bench.store))
+    if split is Split.TEST:
+        return queries, {one.uid for one in queries}
+    other = Split.TRAINING if split is Split.VALIDATION else Split.VALIDATION
+    return [*queries, *own_volumes(bench.data, other, bench.store)], {one.uid for one in queries}
+
+
+def _decathlon(bench: Bench) -> tuple[list[VolumeSample], set[str]]:
+    pairs = list(msd_samples(bench.data, bench.store))
+    return [sample for sample, _ in pairs], {sample.uid for sample, asks in pairs if asks}
+
+
+def _ways(bench: Bench, archive: Sequence[DescribedVolume], name: str) -> list[VolumeWay]:
+    space, (open_index, *_) = bench.embedders[name].slice_space, bench.indexes.values()
+    slices = SliceArchive(archive, space, open_index)
+    voting = [by_voting(slices, how, PER_SLICE) for how in Vote]
+    pooling = [by_pooling(archive, how, space, open_index, NEIGHBOURS) for how in Pooling]
+    return [*voting, *pooling, by_max_sim(slices, archive, PER_SLICE), in_turn(voting[0], pooling[0])]
