@@ -22,6 +22,8 @@ from similar_cases.pipeline.worklist import Worklist
 from similar_cases.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from similar_cases.describe.embedder import Embedder
     from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
     from similar_cases.index.case_index import CaseIndex
@@ -233,10 +235,8 @@ def open_recorder(settings: Settings) -> Recorder | None:
     )
 
 
-def _index_opener(settings: Settings):  # type: ignore[no-untyped-def]  # typed where it is used
-    def opened(space: EmbeddingSpace) -> CaseIndex:
-        from similar_cases.index.exact import ExactIndex
+def _index_opener(settings: Settings) -> Callable[[EmbeddingSpace], CaseIndex]:
+    from similar_cases.index.registry import case_index_factory
 
-        return ExactIndex(space, device(settings))
-
-    return opened
+    create = case_index_factory(settings.index.engine)
+    return lambda space: create(space, device(settings))

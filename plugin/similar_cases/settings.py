@@ -94,12 +94,16 @@ class RecordSettings(Section):
 
 
 class IndexSettings(Section):
-    """Where the catalogue lies."""
+    """Where the catalogue lies, and how the nearest are found."""
 
     data_dir: Path = Field(
         default=Path("~/.local/share/similar-cases"), description="Folder of the catalogue; needs a local disk."
     )
     url: str = Field(default="", description="SQLAlchemy address of the catalogue; empty for SQLite in data_dir.")
+    engine: str = Field(
+        default="exact",
+        description="What finds the nearest: exact, or faiss-flat, -sq8, -hnsw, -ivfpq, -lsh; see performance.md.",
+    )
 
     @field_validator("data_dir")
     @classmethod

@@ -1,6 +1,9 @@
-"""Search by FAISS: the same exact answers from its flat index, and the door to its approximate ones."""
+"""Search by FAISS: exact by its flat index, approximate by the others, for archives beyond memory or patience."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import faiss as faiss_library
@@ -8,91 +11,172 @@ import numpy as np
 from numpy.typing import NDArray
 
 from similar_cases.domain.description import EmbeddingSpace
-from similar_cases.domain.similarity import Candidate
-from similar_cases.index.vector_checks import require_vector, require_vectors
+from similar_cases.index.case_index import TIE, Mask, Rows
+from similar_cases.index.scanned_index import ScannedIndex
+from similar_cases.index.vector_store import VectorStore
 
 #: its wrappers are generated, and their stubs do not know what they take
 faiss: Any = faiss_library
 
-#: as in ``exact``: cosines that agree to so many decimals are equal, and their order is that of the UIDs
-DECIMALS = 6
+#: how far a cosine in single precision can be off
 _SLACK = 1e-5
+#: vectors that go in at a time
+_BATCH = 20_000
+#: vectors that an index is trained on at the most
+_TRAINED_ON = 200_000
 
 
-class FaissIndex:
-    """Implements CaseIndex over ``IndexIDMap2(IndexFlatIP)`` of unit vectors. For one thread at a time."""
+class FaissKind(StrEnum):
+    """Which of FAISS's indexes."""
 
-    def __init__(self, space: EmbeddingSpace) -> None:
-        self._space = space
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(space.size))
-        self._uid_of: dict[int, str] = {}
-        self._number_of: dict[str, int] = {}
-        self._next = 0
+    #: every vector in single precision; exact
+    FLAT = "faiss-flat"
+    #: 8-bit codes of every vector, the best of them computed in full
+    SQ8 = "faiss-sq8"
+    #: a graph of neighbours (Malkov and Yashunin); the quickest, and the largest in memory
+    HNSW = "faiss-hnsw"
+    #: an inverted file over product codes (Jegou et al.); the smallest in memory
+    IVFPQ = "faiss-ivfpq"
+    #: random hyperplanes, as the papers on retrieval of volumes use them
+    LSH = "faiss-lsh"
 
-    @property
-    def space(self) -> EmbeddingSpace:
-        """The one space of every vector in it."""
-        return self._space
 
-    def __len__(self) -> int:
-        """Return the number of vectors."""
-        return len(self._number_of)
+@dataclass(frozen=True)
+class _Recipe:
+    """How an index is made and asked.
 
-    def add(self, case_uids: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Add (n, size) vectors under n UIDs; a UID that is there already gets the new vector.
+    Attributes:
+        make: an empty index for so many numbers a vector and so many vectors.
+        asked: parameters of a search, given the selector of what passes.
+        deeper: so many times what was asked for is fetched, and computed in full.
+        selects: whether it takes a selector; where not, more is fetched, and what does not pass is left out.
+        in_memory: whether the vectors themselves stay in memory beside the index.
+    """
 
-        Raises:
-            WrongEmbeddingSpace: for vectors of another size, or without a direction.
-        """
-        require_vectors(self._space, case_uids, vectors)
-        last_of = {uid: position for position, uid in enumerate(case_uids)}
-        if not last_of:
+    make: Callable[[int, int], Any]
+    asked: Callable[..., Any]
+    deeper: int = 1
+    selects: bool = True
+    in_memory: bool = True
+
+
+def _hnsw(size: int, _count: int) -> Any:
+    index = faiss.IndexHNSWFlat(size, 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = 80
+    return index
+
+
+def _ivfpq(size: int, count: int) -> Any:
+    lists = int(np.clip(4 * np.sqrt(count), 1, count // 39 or 1))
+    # 4 numbers a byte: the codes of a million vectors of 384 take 96 MB
+    parts = size // 4 if size % 4 == 0 else size
+    quantiser = faiss.IndexFlatIP(size)
+    index = faiss.IndexIVFPQ(quantiser, size, lists, parts, 8, faiss.METRIC_INNER_PRODUCT)
+    index.own_fields = True
+    index.cp.niter = index.pq.cp.niter = 10
+    quantiser.this.disown()
+    return index
+
+
+_RECIPES: Mapping[FaissKind, _Recipe] = MappingProxyType(
+    {
+        FaissKind.FLAT: _Recipe(lambda size, _count: faiss.IndexFlatIP(size), faiss.SearchParameters),
+        FaissKind.SQ8: _Recipe(
+            lambda size, _count: faiss.IndexScalarQuantizer(
+                size, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+            ),
+            faiss.SearchParameters,
+            deeper=4,
+        ),
+        FaissKind.HNSW: _Recipe(_hnsw, lambda sel: faiss.SearchParametersHNSW(efSearch=512, sel=sel), deeper=2),
+        FaissKind.IVFPQ: _Recipe(
+            _ivfpq, lambda sel: faiss.SearchParametersIVF(nprobe=64, sel=sel), deeper=10, in_memory=False
+        ),
+        FaissKind.LSH: _Recipe(
+            lambda size, _count: faiss.IndexLSH(size, 8 * size),
+            faiss.SearchParameters,
+            deeper=40,
+            selects=False,
+            in_memory=False,
+        ),
+    }
+)
+
+
+class FaissIndex(ScannedIndex):
+    """A CaseIndex over one of FAISS's indexes; what is approximate of it is who is found, never a similarity."""
+
+    def __init__(
+        self, space: EmbeddingSpace, kind: FaissKind = FaissKind.FLAT, gather_below: int | None = None
+    ) -> None:
+        super().__init__(space, lambda store: FaissScan(store, kind, gather_below), in_memory=_RECIPES[kind].in_memory)
+
+
+class FaissScan:
+    """Implements VectorScan; exactly for FLAT.
+
+    FAISS numbers what it is given; a row whose vector changes gets a new number, and the old one is passed over. The
+    index is made at the first question, trained on what there is, and made anew when half of it is passed over or four
+    times as much has come.
+    """
+
+    def __init__(self, store: VectorStore, kind: FaissKind, gather_below: int | None = None) -> None:
+        exact = kind is FaissKind.FLAT
+        self.gather_below = gather_below if gather_below is not None else (4096 if exact else 20_000)
+        self._store = store
+        self._recipe, self._exact = _RECIPES[kind], exact
+        self._index: Any = None
+        self._made_for = 0
+        self._row_of = np.zeros(0, np.int64)
+        self._number_of: dict[int, int] = {}
+
+    def put(self, rows: Rows) -> None:
+        """Add rows whose vectors are new in the store."""
+        self.drop(rows)
+        if self._index is None:
             return
-        self.remove(last_of)
-        numbers = np.arange(self._next, self._next + len(last_of), dtype=np.int64)
-        self._next += len(last_of)
-        chosen = vectors[list(last_of.values())].astype(np.float64)
-        units = chosen / np.linalg.norm(chosen, axis=1, keepdims=True)
-        self._index.add_with_ids(units.astype(np.float32), numbers)
-        for uid, number in zip(last_of, numbers.tolist(), strict=True):
-            self._number_of[uid], self._uid_of[number] = number, uid
+        first = len(self._row_of)
+        for start in range(0, len(rows), _BATCH):
+            self._index.add(self._store.units(rows[start : start + _BATCH]))
+        self._row_of = np.concatenate([self._row_of, rows])
+        self._number_of |= zip(rows.tolist(), range(first, len(self._row_of)), strict=True)
 
-    def remove(self, case_uids: Collection[str]) -> None:
-        """Forget UIDs; unknown ones are passed over."""
-        gone = set(case_uids) & self._number_of.keys()
-        if gone:
-            numbers = [self._number_of.pop(uid) for uid in gone]
-            self._index.remove_ids(np.array(numbers, dtype=np.int64))
-            for number in numbers:
-                del self._uid_of[number]
+    def drop(self, rows: Rows) -> None:
+        """Pass over rows that hold nothing any more, or something else."""
+        numbers = [self._number_of.pop(row) for row in rows.tolist() if row in self._number_of]
+        self._row_of[numbers] = -1
 
-    def nearest(self, vector: NDArray[np.float32], count: int, among: Collection[str] | None = None) -> list[Candidate]:
-        """Return the `count` nearest to (size,) `vector`, most similar first, ties by UID ascending.
+    def propose(self, unit: NDArray[np.float64], count: int, passing: Mask) -> Rows:
+        """Return rows among which the `count` nearest are, for FLAT all of them."""
+        self._make_where_due()
+        passes = np.append(passing, False)[self._row_of]
+        held = int(np.count_nonzero(passes))
+        query = unit.astype(np.float32)[np.newaxis]
+        if not self._recipe.selects:
+            share = held / len(passes)
+            _, numbers = self._index.search(query, min(len(passes), int(count * self._recipe.deeper / share) + 1))
+        else:
+            bits = np.packbits(passes, bitorder="little")
+            asked = self._recipe.asked(sel=faiss.IDSelectorBitmap(bits))
+            cosines, numbers = self._index.search(query, min(held, count * self._recipe.deeper), params=asked)
+            if self._exact:
+                # who ties with the last one is among the nearest too
+                least = float(cosines[0, -1]) - 2 * _SLACK - TIE
+                _, _, numbers = self._index.range_search(query, least, params=asked)
+        found = numbers.ravel()
+        found = found[found >= 0]
+        rows: Rows = np.sort(self._row_of[found[passes[found]]])
+        return rows
 
-        Raises:
-            WrongEmbeddingSpace: for a vector of another size, or without a direction.
-        """
-        unit = require_vector(self._space, vector)
-        numbers = self._numbers(among)
-        if count <= 0 or len(numbers) == 0:
-            return []
-        found = self._contenders(unit.astype(np.float32)[np.newaxis], numbers, count)
-        vectors = np.stack([self._index.reconstruct(int(number)) for number in found]).astype(np.float64)
-        cosines = vectors @ unit / np.linalg.norm(vectors, axis=1)
-        similarities = np.clip(np.round(cosines, DECIMALS), -1.0, 1.0) + 0.0
-        uids = np.array([self._uid_of[int(number)] for number in found])
-        order = np.lexsort((uids, -similarities))[:count]
-        return [Candidate(float(similarities[at]), str(uids[at])) for at in order]
-
-    def _numbers(self, among: Collection[str] | None) -> NDArray[np.int64]:
-        wanted = self._number_of.keys() if among is None else set(among) & self._number_of.keys()
-        return np.array(sorted(self._number_of[uid] for uid in wanted), dtype=np.int64)
-
-    def _contenders(self, query: NDArray[np.float32], numbers: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        """Return who can be among the `count` nearest: those of the last one's cosine, all of them, are in it."""
-        if count >= len(numbers):
-            return numbers
-        chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(numbers))
-        cosines, _ = self._index.search(query, count, params=chosen)
-        _, _, found = self._index.range_search(query, float(cosines[0, -1]) - 2 * _SLACK, params=chosen)
-        return np.asarray(found, dtype=np.int64)
+    def _make_where_due(self) -> None:
+        held = len(self._number_of)
+        if self._index is not None and len(self._row_of) <= 2 * held and held <= 4 * self._made_for:
+            return
+        rows = np.flatnonzero(self._store.live)
+        index = self._recipe.make(self._store.size, len(rows))
+        if not index.is_trained:
+            # evenly over the archive, not at random: the same archive makes the same index
+            index.train(self._store.units(rows[:: len(rows) // _TRAINED_ON + 1]))
+        self._index, self._made_for = index, len(rows)
+        self._row_of, self._number_of = np.zeros(0, np.int64), {}
+        self.put(rows)

@@ -7,7 +7,9 @@ import pytest
 from tests.case_samples import RECIPE, sample, series, space
 from tests.unit.index.test_catalogue import Shelf
 
+from similar_cases.domain.conditions import Condition, Match
 from similar_cases.domain.description import Level
+from similar_cases.domain.errors import InvalidRequest
 from similar_cases.index.case_indexes import CaseIndexes
 from similar_cases.index.exact import ExactIndex
 from similar_cases.index.radiomics_table import RadiomicsTable
@@ -132,3 +134,57 @@ def test_the_table_of_radiomics_follows_too(shelf):
     assert table.changes > changes
     np.testing.assert_array_equal(table.rows([one, other]), [[np.nan] * 4, [np.nan, np.nan, 5, 6]])
     assert table.modality_of(other) == "PT"
+
+
+CT = Condition("Modality", Match.SINGLE, ("CT",))
+OLD = Condition("PatientAge", Match.YEARS, ("60", ""))
+#: no column in memory: the catalogue is asked
+JANE = Condition("PatientName", Match.WILDCARD, ("Jane*",))
+
+
+def test_a_set_of_cases_is_what_the_catalogue_says(shelf):
+    indexes = opened(shelf)
+    known = [{"modality": "CT", "patient_age_years": 61.0}, {"modality": "MR", "patient_name": "Jane^Doe"}, {}]
+    uids = [put(shelf, number, "a", **facts)[0] for number, facts in enumerate(known)]
+    for conditions in ((), (CT,), (OLD,), (JANE,), (CT, OLD), (CT, JANE)):
+        chosen = indexes.select(space(), conditions)
+        expected = set(shelf.lookups.case_uids(space().id, conditions))
+        assert (set(chosen), len(chosen)) == (expected, len(expected))
+        found = indexes.nearest(space(), np.ones(8, np.float32), among=chosen)
+        assert found == indexes.nearest(space(), np.ones(8, np.float32), among=expected)
+        assert [uid in chosen for uid in uids] == [uid in expected for uid in uids]
+    assert set(indexes.select(space(), (CT,), without=[uids[0], "unknown"])) == {uids[2]}
+
+
+@pytest.mark.parametrize("condition", [CT, JANE])
+def test_a_set_of_cases_follows_the_catalogue(shelf, condition):
+    indexes = opened(shelf)
+    chosen = indexes.select(space(), (condition,))
+    assert len(chosen) == 0
+    here = {"modality": "CT", "patient_name": "Jane"}
+    [first] = put(shelf, 1, "a", **here)
+    [second] = put(shelf, 2, "a", modality="MR", patient_name="Joe")
+    assert indexes.nearest(space(), np.ones(8, np.float32), among=chosen)[0].case_uid == first
+    assert len(chosen) == 1
+    # the row of the one that goes is taken by another, which must not pass by its attributes
+    shelf.forget(series(1))
+    [third] = put(shelf, 3, "a", modality="MR", patient_name="Joe")
+    assert len(chosen) == 0
+    assert indexes.nearest(space(), np.ones(8, np.float32), among=chosen) == []
+    put(shelf, 2, "a", **here)
+    assert [found.case_uid for found in indexes.nearest(space(), np.ones(8, np.float32), among=chosen)] == [second]
+    assert uids(indexes) == {second, third}
+
+
+def test_a_set_of_one_space_says_its_uids_in_another(shelf):
+    indexes = opened(shelf)
+    [region] = put(shelf, 1, "a")
+    put(shelf, 2, 0, level=Level.SERIES)
+    chosen = indexes.select(space())
+    assert indexes.nearest(space(level=Level.SERIES), np.ones(8, np.float32), among=chosen) == []
+    assert set(chosen) == {region}
+
+
+def test_a_condition_on_what_is_not_kept_is_refused(shelf):
+    with pytest.raises(InvalidRequest):
+        len(opened(shelf).select(space(), [Condition("BurnedInAnnotation", Match.SINGLE, ("NO",))]))

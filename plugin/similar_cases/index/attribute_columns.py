@@ -1,0 +1,125 @@
+"""The attributes that most filters ask about, in memory, a number a Case: a condition over a million is a millisecond.
+
+Only columns with few different values are worth it; a condition on any other is asked in SQL, whose index is made for
+it. What a condition means is ``matching``'s, in SQL; here it is the same, and a test holds the two together.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement
+
+from similar_cases.domain.conditions import Condition, Match
+from similar_cases.index.case_index import Mask, Rows
+from similar_cases.index.schema import cases
+from similar_cases.index.vector_store import capacity_for
+
+#: keyword → column of ``cases``
+TEXTS: Mapping[str, ColumnElement[str]] = MappingProxyType(
+    {
+        "StudyDate": cases.c.study_date,
+        "Modality": cases.c.modality,
+        "Manufacturer": cases.c.manufacturer,
+        "ManufacturerModelName": cases.c.manufacturer_model_name,
+        "StudyDescription": cases.c.study_description,
+        "SeriesDescription": cases.c.series_description,
+        "PatientSex": cases.c.patient_sex,
+        "BodyPartExamined": cases.c.body_part_examined,
+    }
+)
+#: what is to be read for `AttributeColumns.put`, in this order
+READ: tuple[ColumnElement[Any], ...] = (*TEXTS.values(), cases.c.patient_age_years)
+
+
+class AttributeColumns:
+    """One entry a row of a CaseIndex. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._texts = {keyword: _TextColumn() for keyword in TEXTS}
+        self._ages = np.zeros(0)
+
+    def put(self, rows: Rows, values: Sequence[Sequence[Any]]) -> None:
+        """Keep the `READ` columns of n rows, one sequence a column."""
+        for column, texts in zip(self._texts.values(), values, strict=False):
+            column.put(rows, texts)
+        self._ages = _grown(self._ages, int(rows.max(initial=-1)) + 1)
+        self._ages[rows] = np.array([np.nan if age is None else age for age in values[-1]], dtype=np.float64)
+
+    def passing(self, condition: Condition, count: int) -> Mask | None:
+        """Return which of the first `count` rows satisfy `condition`; None where only the catalogue can tell."""
+        if condition.match is Match.YEARS:
+            low, high = (float(value) if value else None for value in condition.values)
+            ages = self._ages[:count]
+            # NaN is neither
+            return (ages >= (-np.inf if low is None else low)) & (ages < (np.inf if high is None else high))
+        column = self._texts.get(condition.keyword)
+        return None if column is None else column.passing(_test_of(condition), count)
+
+
+class _TextColumn:
+    """A value a row, each different one once; code 0 is a row that was never put."""
+
+    def __init__(self) -> None:
+        self._codes: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._values: list[str] = [""]
+        self._code_of: dict[str, int] = {}
+
+    def put(self, rows: Rows, texts: Sequence[str]) -> None:
+        self._codes = _grown(self._codes, int(rows.max(initial=-1)) + 1)
+        for text in dict.fromkeys(texts):
+            if text not in self._code_of:
+                self._code_of[text] = len(self._values)
+                self._values.append(text)
+        self._codes[rows] = [self._code_of[text] for text in texts]
+
+    def passing(self, test: Callable[[str], bool], count: int) -> Mask:
+        passes = np.array([False, *map(test, self._values[1:])])
+        found: Mask = np.take(passes, self._codes[:count], mode="clip")
+        return found
+
+
+def _test_of(condition: Condition) -> Callable[[str], bool]:
+    """Return `condition` as ``matching`` says it in SQL, for one value."""
+    values = condition.values
+    if condition.match is Match.LIST:
+        return frozenset(values).__contains__
+    if condition.match is Match.WILDCARD:
+        return _wildcard(values[0])
+    if condition.match is Match.RANGE:
+        low, high = values
+        return lambda text: bool(text) and low <= text and (not high or text <= high)
+    return values[0].__eq__
+
+
+def _wildcard(pattern: str) -> Callable[[str], bool]:
+    """Return DICOM's wildcard matching; each piece is taken where it first fits, so that no pattern takes long.
+
+    >>> test = _wildcard("T?*50%*")
+    >>> test("T1 50%"), test("T1 post 50%, late"), test("T50% "), test("")
+    (True, True, False, False)
+    """
+    first, *others = [
+        re.compile("".join("." if one == "?" else re.escape(one) for one in piece), re.DOTALL)
+        for piece in pattern.split("*")
+    ]
+    if not others:
+        return lambda text: bool(text) and first.fullmatch(text) is not None
+    *middle, last = others
+    tail = len(pattern) - pattern.rindex("*") - 1
+
+    def test(text: str) -> bool:
+        at, end = first.match(text), len(text) - tail
+        for piece in middle:
+            at = at and piece.search(text, at.end(), max(end, 0))
+        return bool(text) and at is not None and at.end() <= end and last.match(text, end) is not None
+
+    return test
+
+
+def _grown(column: NDArray[Any], needed: int) -> NDArray[Any]:
+    more = capacity_for(needed, len(column)) - len(column)
+    return np.concatenate([column, np.zeros(more, column.dtype)]) if more else column
