@@ -6,7 +6,7 @@ Heavy libraries are imported inside the functions that need them, so that ``simi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from similar_cases.index.catalogue import Catalogue
@@ -15,7 +15,7 @@ from similar_cases.index.lookups import Lookups
 from similar_cases.index.overview import Overview
 from similar_cases.jobs.queue import JobQueue, Policy
 from similar_cases.models.choice import Wanted, chosen_model
-from similar_cases.models.kinds import ModelUse
+from similar_cases.models.kinds import KINDS, ModelUse
 from similar_cases.models.register import ModelRegister
 from similar_cases.models.shipped import shipped_models
 from similar_cases.pipeline.worklist import Worklist
@@ -152,10 +152,21 @@ def open_feed(settings: Settings) -> OrthancFeed:
 
 def open_segmenter(settings: Settings) -> Segmenter:
     """Return the segmenter that the settings name, with the bundle and on the device that they choose."""
-    from similar_cases.segment.registry import SEGMENTERS, SegmenterChoice
+    from similar_cases.segment.registry import SEGMENTERS, SEGMENTERS_OF_KINDS, SegmenterChoice
 
-    choice = SegmenterChoice(bundle=settings.segment.bundle, device=device(settings))
-    return SEGMENTERS.create(settings.segment.backend, choice)
+    segment = settings.segment
+    choice = SegmenterChoice(bundle=segment.bundle, device=device(settings))
+    if segment.backend in SEGMENTERS.names:
+        return SEGMENTERS.create(segment.backend, choice)
+    wanted = Wanted(
+        use=ModelUse.SEGMENT,
+        name=segment.backend,
+        built_in=SEGMENTERS.names,
+        weights=segment.weights,
+        sha256=segment.weights_sha256,
+    )
+    model = chosen_model(open_register(settings), wanted)
+    return SEGMENTERS_OF_KINDS.create(model.kind, replace(choice, model=model))
 
 
 def open_embedder(settings: Settings) -> Embedder:
@@ -186,9 +197,14 @@ def open_added(model: ModelFile, settings: Settings) -> None:
     Raises:
         InvalidSettings: for another hash, or another architecture than the kind's.
     """
-    from similar_cases.describe.registry import open_model
+    if KINDS[model.kind].use is ModelUse.DESCRIBE:
+        from similar_cases.describe.registry import open_model
 
-    open_model(model, device(settings))
+        open_model(model, device(settings))
+    else:
+        from similar_cases.segment.registry import SEGMENTERS_OF_KINDS, SegmenterChoice
+
+        SEGMENTERS_OF_KINDS.create(model.kind, SegmenterChoice(device=device(settings), model=model))
 
 
 def names_taken() -> frozenset[str]:

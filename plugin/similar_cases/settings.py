@@ -60,10 +60,15 @@ class PacsSettings(Section):
 class SegmentSettings(Section):
     """What turns prompts into regions."""
 
-    backend: str = Field(default="region_growing", description="Which segmenter: region_growing or promptable.")
+    backend: str = Field(
+        default="region_growing",
+        description="Which segmenter: region_growing, promptable, or a name or kind of `similar-cases models list`.",
+    )
     bundle: Path | None = Field(
         default=None, description="Folder of the MONAI bundle of promptable; without it, the one that is shipped."
     )
+    weights: Path | None = Field(default=None, description="Weights, where backend is a kind that comes without.")
+    weights_sha256: str = Field(default="", description="What those weights hash to; a folder's is in the docs.")
 
 
 class DescribeSettings(Section):

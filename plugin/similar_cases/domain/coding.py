@@ -23,3 +23,6 @@ class CodedConcept:
 #: the finding of a Region of which nothing more is known (CID 7151 Segmentation Property Type neighbourhood)
 LESION = CodedConcept("52988006", "SCT", "Lesion")
 NEOPLASM = CodedConcept("108369006", "SCT", "Neoplasm")
+#: sides of the body (CID 244 Laterality)
+LEFT = CodedConcept("7771000", "SCT", "Left")
+RIGHT = CodedConcept("24028007", "SCT", "Right")

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from similar_cases.domain.coding import CodedConcept
+from similar_cases.domain.coding import LEFT, RIGHT, CodedConcept
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.geometry import VolumeGeometry, read_only
 
@@ -82,7 +82,24 @@ class MaskPrompt:
         return f"MaskPrompt({self.mask.shape}, {told.hexdigest()[:32]})"
 
 
-Prompt = PointPrompt | BoxPrompt | MaskPrompt
+@dataclass(frozen=True)
+class ClassPrompt:
+    """What kind of thing is meant: a coded structure, and the side where the code has none (CID 244)."""
+
+    concept: CodedConcept
+    side: CodedConcept | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a code without a value, and a side that is none."""
+        if not self.concept.value or not self.concept.scheme:
+            raise InvalidRequest("a class prompt has a code with a value and a scheme")
+        if self.side is not None and (self.side.scheme, self.side.value) not in {
+            (one.scheme, one.value) for one in (LEFT, RIGHT)
+        }:
+            raise InvalidRequest(f"a class prompt's side is {LEFT} or {RIGHT}, not {self.side}")
+
+
+Prompt = PointPrompt | BoxPrompt | MaskPrompt | ClassPrompt
 
 
 class PromptOrigin(StrEnum):
@@ -126,4 +143,4 @@ class PromptSet:
     def __post_init__(self) -> None:
         """Refuse an empty set."""
         if not self.prompts:
-            raise InvalidRequest("a prompt set needs at least one point, box or mask")
+            raise InvalidRequest("a prompt set needs at least one point, box, mask or class")

@@ -35,6 +35,18 @@ class ModelKind:
 
 _KINDS = (
     ModelKind(
+        name="vista3d",
+        use=ModelUse.SEGMENT,
+        what="VISTA3D, points and 127 classes in CT: the folder of MONAI's bundle, or its models/model.pt",
+        licence='NVIDIA License (LICENSE.weights): non-commercial, "research or evaluation purposes only"',
+    ),
+    ModelKind(
+        name="monai-bundle",
+        use=ModelUse.SEGMENT,
+        what="the folder of a MONAI bundle whose network is VISTA3D's, or ours of another training",
+        licence="as the bundle says",
+    ),
+    ModelKind(
         name="dinov2",
         use=ModelUse.DESCRIBE,
         what="DINOv2, ViT-S/B/L with patches of 14, with or without registers: dinov2_vit*14_pretrain.pth, or timm's",

@@ -7,16 +7,18 @@ from types import MappingProxyType
 from typing import Self
 
 from similar_cases.domain.errors import InvalidSettings
+from similar_cases.models.model_file import ModelFile
 from similar_cases.segment.backends.region_growing import RegionGrowing
 from similar_cases.segment.segmenter import Segmenter
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterChoice:
-    """What a site may choose of a segmenter: a bundle in place of the shipped one, and where it computes."""
+    """What a site may choose of a segmenter: a bundle in place of the shipped one, weights of its own, a device."""
 
     bundle: Path | None = None
     device: str = "cpu"
+    model: ModelFile | None = None
 
 
 SegmenterFactory = Callable[[SegmenterChoice], Segmenter]
@@ -71,3 +73,33 @@ def _promptable(choice: SegmenterChoice) -> Segmenter:
 
 #: what this distribution carries
 SEGMENTERS = SegmenterRegistry({"region_growing": lambda _: RegionGrowing(), "promptable": _promptable})
+
+
+def _vista3d(choice: SegmenterChoice) -> Segmenter:
+    from similar_cases.segment.backends.vista3d import Vista3dSegmenter
+
+    return Vista3dSegmenter(_weights(choice), choice.device)
+
+
+def _bundle(choice: SegmenterChoice) -> Segmenter:
+    """Open a MONAI bundle by what its own configuration says that it is."""
+    from similar_cases.segment.backends.promptable.segmenter import PromptableSegmenter
+    from similar_cases.segment.backends.vista3d import Vista3dSegmenter, is_vista3d
+
+    model = _weights(choice)
+    if not model.path.is_dir():
+        raise InvalidSettings(f"model {model.name}: {model.path} is no folder of a bundle")
+    if is_vista3d(model.path):
+        return Vista3dSegmenter(model, choice.device)
+    model.check()
+    return PromptableSegmenter(model.path, choice.device)
+
+
+def _weights(choice: SegmenterChoice) -> ModelFile:
+    if choice.model is None:
+        raise InvalidSettings("this segmenter needs weights of the site's own")
+    return choice.model
+
+
+#: what draws with weights that the site has, by their kind
+SEGMENTERS_OF_KINDS = SegmenterRegistry({"vista3d": _vista3d, "monai-bundle": _bundle})

@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 from tests.unit.describe import vision_weights
+from tests.unit.segment.large_models import vista3d_bundle
 from typer.testing import CliRunner, Result
 
+from similar_cases import bootstrap
 from similar_cases.cli import app
 from similar_cases.cli.console import ExitCode
+from similar_cases.domain.errors import InvalidSettings
 from similar_cases.models.kinds import KINDS
+from similar_cases.settings import load_settings
 
 
 @pytest.fixture
@@ -70,6 +74,18 @@ def test_a_kind_and_its_file_can_be_named_without_adding(run, weights, monkeypat
     [embedder] = [one for one in json.loads(doctor.stdout) if one["what"] == "embedder"]
     assert embedder["state"] == "broken"
     assert f"and {'0' * 64} is named" in embedder["found"]
+
+
+def test_a_segmenter_that_is_added_is_the_one_that_the_setting_names(run, tmp_path, monkeypatch):
+    bundle = vista3d_bundle(tmp_path / "vista3d")
+    assert run("add", str(bundle), "--name", "organs", "--kind", "vista3d").exit_code == ExitCode.OK
+    monkeypatch.setenv("SIMILAR_CASES_SEGMENT__BACKEND", "organs")
+    assert bootstrap.open_segmenter(load_settings().settings).identity.name == "VISTA3D"
+    assert listed(run)["organs"]["in_use"]
+    assert "non-commercial" in listed(run)["organs"]["licence"]
+    monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__EMBEDDER", "organs")
+    with pytest.raises(InvalidSettings, match=r"describe\.embedder names organs, which is for segment\.backend"):
+        bootstrap.open_embedder(load_settings().settings)
 
 
 def test_bytes_that_changed_are_told(run, weights):

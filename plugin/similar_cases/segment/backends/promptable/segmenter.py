@@ -65,7 +65,7 @@ class PromptableSegmenter:
         told = told_of(prompts, volume.geometry)
         grid = Grid(volume.array, torch.from_numpy(np.array(volume.geometry.affine)))
         found = self._looker.mask(grid, _hints_of(told, volume.geometry))
-        mask, lower = _as_told(found, told)
+        mask, lower = as_told(found, told)
         if not mask.any():
             raise SegmentationFailed("nothing was found at the points; place them well inside, or draw a box")
         region = Region.from_mask(
@@ -150,7 +150,7 @@ def _corners_of(box: NDArray[np.int64], geometry: VolumeGeometry) -> torch.Tenso
     return torch.from_numpy(np.stack((lps.min(axis=0), lps.max(axis=0))))
 
 
-def _as_told(found: Found, told: Told) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def as_told(found: Found, told: Told) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Set the voxels clicked as inside; clear those clicked as outside, and those out of the box.
 
     Returns:
