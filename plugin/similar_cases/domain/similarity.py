@@ -166,11 +166,16 @@ class AgreeingFeature:
 
 @dataclass(frozen=True)
 class MatchedFrames:
-    """A slice of what was asked about, and the slice of the answer that it matches best; None for one not known."""
+    """A slice of what was asked about, and the slice of the answer that it matches best.
+
+    Attributes:
+        asked: None where its Frame is not known.
+        similarity: cosine of the two; None where they stand for their Cases and were not compared.
+    """
 
     asked: FrameRef | None
     found: FrameRef
-    similarity: float
+    similarity: float | None
 
 
 @dataclass(frozen=True)

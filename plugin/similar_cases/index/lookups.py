@@ -135,9 +135,11 @@ class Lookups:
         count, blob = found[0]
         return encoding.from_half(blob, len(blob) // 2 // max(1, count))
 
-    def case_uids(self, space_id: str, conditions: Collection[Condition]) -> list[str]:
-        """Return the UIDs of the Cases of one EmbeddingSpace that satisfy every condition."""
+    def case_uids(self, space_id: str, conditions: Collection[Condition], most: int | None = None) -> list[str]:
+        """Return the UIDs of the Cases of one EmbeddingSpace that satisfy every condition, at the `most` the first."""
         query = select(cases.c.uid).where(cases.c.space_id == space_id, *map(clause_of, conditions))
+        if most is not None:
+            query = query.order_by(cases.c.uid).limit(most)
         return [row[0] for row in self._all(query)]
 
     def same_patient(self, case: SeriesRef, patient_id: str, space_id: str) -> set[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.references import FrameRef
@@ -12,6 +13,9 @@ from similar_cases.pipeline.ingest import description_of_volume
 from similar_cases.pipeline.question import Slices
 from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.tools import Tools
+
+#: (n, size) vectors, and the (k, Frame) of each; None for a Frame that is not known
+Held = tuple[NDArray[np.float32], list[tuple[int, FrameRef | None]]]
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,24 @@ class AskedSlices:
     query: SimilarityQuery
     subjects: tuple[Case, ...]
 
-    def __call__(self, localized: bool) -> Slices | None:
-        """Return every slice, or those alone that hold the Region or the point; None where nothing is shown."""
+    def known(self, *, localized: bool) -> Slices | None:
+        """Return the slices that the catalogue holds; see `SlicesAsked`."""
+        return self._slices(self._known(self.subjects[0]), localized) if self.subjects else None
+
+    def all(self, *, localized: bool) -> Slices | None:
+        """Return the slices, embedded there and then where the catalogue has none; see `SlicesAsked`."""
         if not self.subjects:
             return None
-        subject = self.subjects[0]
-        held = self._known(subject) or self._embedded(subject)
-        kept = [at for at, (k, _) in enumerate(held[1]) if not localized or self._holds(subject, k)]
-        space = self.tools.embedder.slice_space
-        return Slices(held[0][kept], tuple(held[1][at][1] for at in kept), space)
+        return self._slices(self._known(self.subjects[0]) or self._embedded(self.subjects[0]), localized)
 
-    def _known(self, subject: Case) -> tuple[np.ndarray, list[tuple[int, FrameRef | None]]] | None:
+    def _slices(self, held: Held | None, localized: bool) -> Slices | None:
+        if held is None:
+            return None
+        vectors, frames = held
+        kept = [at for at, (k, _) in enumerate(frames) if not localized or self._holds(self.subjects[0], k)]
+        return Slices(vectors[kept], tuple(frames[at][1] for at in kept), self.tools.embedder.slice_space)
+
+    def _known(self, subject: Case) -> Held | None:
         volumes = self.tools.lookups.cases_of(subject.series.series_uid)
         same = [case for case in volumes if case.region is None and case.volume_number == subject.volume_number]
         if not same:
@@ -45,7 +56,7 @@ class AskedSlices:
         frames = sets.frames_of([same[0].uid]).get(same[0].uid)
         return vectors.astype(np.float32), list(frames) if frames else [(k, None) for k in range(len(vectors))]
 
-    def _embedded(self, subject: Case) -> tuple[np.ndarray, list[tuple[int, FrameRef | None]]]:
+    def _embedded(self, subject: Case) -> Held:
         volume = self.shelf.volume(subject.series, subject.volume_number)
         made = description_of_volume(volume, *self.tools.embedder.embed_volume(volume), self.tools)
         assert made.slice_vectors is not None

@@ -2,9 +2,21 @@
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.description import EmbeddingSpace, Level
-from similar_cases.domain.similarity import Per, SimilarCase, SimilarityAnswer, SimilarityQuery
+from similar_cases.domain.similarity import (
+    Certainty,
+    MatchedFrames,
+    Per,
+    SimilarCase,
+    SimilarityAnswer,
+    SimilarityQuery,
+)
+from similar_cases.index.case_indexes import generation_of
+from similar_cases.index.database import reading
 from similar_cases.index.homes import homes_of
 from similar_cases.pipeline.asked import AskedFor
+from similar_cases.pipeline.chance import Chance
+from similar_cases.pipeline.frozen import FrozenList, FrozenLists
+from similar_cases.pipeline.matching import Matching
 from similar_cases.pipeline.order import Ordered, Orderer
 from similar_cases.pipeline.parts import PartScores
 from similar_cases.pipeline.populations import Populations
@@ -12,9 +24,9 @@ from similar_cases.pipeline.question import Question
 from similar_cases.pipeline.retrieve import Allowed, Retriever, level_of
 from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.tools import Tools
-from similar_cases.rank.explain import Described, Percentile, reasons
+from similar_cases.rank.explain import Described, Percentile, agreeing_features, certainty_in_words, reasons
 from similar_cases.rank.filters import conditions_of
-from similar_cases.rank.ranking import Ranking
+from similar_cases.rank.ranking import Ranking, Rerank, Retrieval
 
 
 def find_similar(query: SimilarityQuery, tools: Tools) -> SimilarityAnswer:
@@ -29,40 +41,51 @@ class SimilarityFinder:
         self._tools = tools
         self._asked_for = AskedFor(tools, shelf or Shelf(tools))
         self._populations = Populations(tools.worklist.catalogue.engine)
-        self._orderer = Orderer(Retriever(tools), PartScores(tools, self._populations))
+        self._chance = Chance(tools, self._populations)
+        self._matching = Matching(tools)
+        self._orderer = Orderer(Retriever(tools), PartScores(tools, self._populations), self._matching, self._chance)
+        self._frozen = FrozenLists()
 
     def find(self, query: SimilarityQuery) -> SimilarityAnswer:
         """Return the page of similar cases that `query` asks for.
 
         The order is that of the Ranking's score over the candidates that its way of retrieval finds and those that the
-        query's own parts find, `Ranking.pool` each; equal scores by UID. A page is a stretch of it; reasons are told
-        for it alone.
+        query's own parts find, `Ranking.pool` each; equal scores by UID. A page is a stretch of it; the order is kept
+        for a while, so that the next page continues it whatever is ingested meanwhile; reasons are told for the page.
 
         Raises:
             InvalidRequest: for a query that asks about nothing, an unknown ranking, or what does not go together.
-            NotFound: when the Study, Series, Volume, Region or example is not known.
+            NotFound: when the Study, Series, Volume, Region, example or list is not known.
             NotReady: when the Series is still to be indexed.
             NotAVolume: when it was refused.
             SegmentationFailed: when the prompts give no Region.
         """
+        frozen = self._frozen.get(query, self._state(), lambda name, key: self._list(query, name, key))
+        whole, asked = frozen.whole, frozen.question.case
+        end = query.offset + query.limit
+        shown = asked.region if asked and (query.prompts or query.sent) else None
+        return SimilarityAnswer(
+            cases=self._page(frozen, query.offset, end),
+            candidates=frozen.candidates,
+            remaining=max(0, len(whole.case_uids) - end),
+            segmented=(shown.volume_ml, shown.centroid_lps) if shown else None,
+            asked=asked,
+            ranking=frozen.ranking.name,
+            weights=tuple(sorted(whole.weights.items())),
+            frozen=frozen.name,
+        )
+
+    def _state(self) -> str:
+        """Return what changes whenever vectors come or go."""
+        with reading(self._tools.worklist.catalogue.engine).begin() as connection:
+            return str(generation_of(connection))
+
+    def _list(self, query: SimilarityQuery, name: str, key: str) -> FrozenList:
         ranking = self._ranking(query)
         question = self._asked_for.question(query)
         allowed, total = self._allowed(question, query, ranking)
-        whole = self._one_per(query.one_per, self._orderer.order(question, ranking, allowed))
-        end = query.offset + query.limit
-        asked = question.case
-        shows_region = asked is not None and asked.region is not None and query.prompts
-        return SimilarityAnswer(
-            cases=self._page(question, whole, query.offset, end),
-            candidates=total,
-            remaining=max(0, len(whole.case_uids) - end),
-            segmented=(asked.region.volume_ml, asked.region.centroid_lps)
-            if shows_region and asked and asked.region
-            else None,
-            asked=asked,
-            ranking=ranking.name,
-            weights=tuple(sorted(whole.weights.items())),
-        )
+        whole = self._one_per(query.one_per, self._orderer.order(question, ranking, allowed, self._tools))
+        return FrozenList(name, key, question, ranking, whole, total)
 
     def warm(self) -> int:
         """Read the vectors of the model in use, so that the first question need not wait, and return their number."""
@@ -75,7 +98,9 @@ class SimilarityFinder:
 
     def _allowed(self, question: Question, query: SimilarityQuery, ranking: Ranking) -> tuple[Allowed, int]:
         """Return who may be an answer, and how many they are."""
-        level = level_of(ranking, question)
+        # rankings that are fused give answers of one level, that of the first
+        first = self._tools.rules.rankings.of(ranking.members[0]) if ranking.members else ranking
+        level = level_of(first, question)
         space = question.space if level is question.level else self._space(level)
         excluded = self._excluded(question, query, space)
         conditions = conditions_of(query.filters)
@@ -107,19 +132,45 @@ class SimilarityFinder:
                 first.setdefault(home, at)
         return whole.kept(list(first.values()))
 
-    def _page(self, question: Question, whole: Ordered, start: int, end: int) -> tuple[SimilarCase, ...]:
-        uids = whole.case_uids[start:end]
+    def _page(self, frozen: FrozenList, start: int, end: int) -> tuple[SimilarCase, ...]:
+        uids = frozen.whole.case_uids[start:end]
         # what was deleted since the index was read is left out, and leaves its rank empty
         there = {case.uid: case for case in self._tools.lookups.cases(uids)}
+        matches = self._matching.matched(frozen.question, list(there.values()))
+        shares = self._shares(frozen, start, end)
         return tuple(
-            self._answer(question, there[uid], whole, at) for at, uid in enumerate(uids, start) if uid in there
+            self._answer(frozen, there[uid], at, (matches.get(uid, ()), shares[at - start] if shares else None))
+            for at, uid in enumerate(uids, start)
+            if uid in there
         )
 
-    def _answer(self, question: Question, case: Case, whole: Ordered, at: int) -> SimilarCase:
-        similarity = whole.similarity(at)
-        asked = self._described(question.case) if question.case else None
-        words = reasons(asked, self._described(case), similarity)
-        return SimilarCase(case=case, rank=at + 1, similarity=similarity, reasons=words)
+    def _shares(self, frozen: FrozenList, start: int, end: int) -> list[Certainty] | None:
+        """Return how far the answers of a page lie from chance; None where chance is not known."""
+        question, ranking, whole = frozen.question, frozen.ranking, frozen.whole
+        by_looks = ranking.retrieval in (Retrieval.OWN, Retrieval.REGION) and ranking.rerank is Rerank.NONE
+        if not by_looks or question.features or not question.probes or not whole.case_uids[start:end]:
+            return None
+        pairs = self._chance.pairs(question.space)
+        shares = pairs.share_at_least(whole.scores[start:end], whole.weights, ranking.fusion)
+        if shares is None:
+            return None
+        return [Certainty(float(share), pairs.count, frozen.candidates) for share in shares]
+
+    def _answer(
+        self, frozen: FrozenList, case: Case, at: int, told: tuple[tuple[MatchedFrames, ...], Certainty | None]
+    ) -> SimilarCase:
+        similarity = frozen.whole.similarity(at)
+        asked = self._described(frozen.question.case) if frozen.question.case else None
+        found = self._described(case)
+        return SimilarCase(
+            case=case,
+            rank=at + 1,
+            similarity=similarity,
+            reasons=(*reasons(asked, found, similarity), *certainty_in_words(told[1])),
+            features=agreeing_features(asked, found),
+            matches=told[0],
+            certainty=told[1],
+        )
 
     def _described(self, case: Case) -> Described:
         return Described.of_case(case, self._percentile(case))

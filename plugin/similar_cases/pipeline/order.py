@@ -1,18 +1,21 @@
 """A question and a Ranking become an order of Cases, each with its parts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from similar_cases.domain.similarity import Similarity
+from similar_cases.pipeline.chance import Chance
+from similar_cases.pipeline.matching import Matching
 from similar_cases.pipeline.parts import PartScores
 from similar_cases.pipeline.question import Question
-from similar_cases.pipeline.retrieve import Allowed, Retriever
-from similar_cases.rank.fuse import Parts, by_place, fuse, ordered, ranks_of, reciprocal_rank, weighted
+from similar_cases.pipeline.retrieve import Allowed, Retriever, level_of
+from similar_cases.pipeline.tools import Tools
+from similar_cases.rank.fuse import Parts, by_place, calibrated, fuse, ordered, ranks_of, reciprocal_rank, weighted
 from similar_cases.rank.interleave import interleave
-from similar_cases.rank.ranking import APPEARANCE, Fusion, Ranking
+from similar_cases.rank.ranking import APPEARANCE, MATCHING, Fusion, Ranking, Rerank, Retrieval
 
 Values = NDArray[np.float64]
 
@@ -41,11 +44,13 @@ class Ordered:
 class Orderer:
     """Puts candidates in order by one Ranking. May be shared by threads."""
 
-    def __init__(self, retriever: Retriever, parts: PartScores) -> None:
+    def __init__(self, retriever: Retriever, parts: PartScores, matching: Matching, chance: Chance) -> None:
         self._retriever = retriever
         self._parts = parts
+        self._matching = matching
+        self._chance = chance
 
-    def order(self, question: Question, ranking: Ranking, allowed: Allowed) -> Ordered:
+    def order(self, question: Question, ranking: Ranking, allowed: Allowed, tools: Tools) -> Ordered:
         """Return the candidates of `question`, best first, equal scores by UID.
 
         Candidates are those of the ranking's way of retrieval, and the best by each part that the query names itself:
@@ -54,17 +59,42 @@ class Orderer:
         Raises:
             InvalidRequest: when the ranking does not fit the question.
         """
+        if ranking.members:
+            members = [(name, tools.rules.rankings.of(name)) for name in ranking.members]
+            level = level_of(members[0][1], question)
+            told = replace(question, level=level)
+            lists = {name: self.order(told, member, allowed, tools) for name, member in members}
+            return _fused(lists, ranking.fusion)
+        if ranking.rerank is not Rerank.NONE:
+            return self._reranked(question, ranking, allowed, tools)
+        return self._ordered(question, ranking, ranking.weights_for(self._parts.named(question)), allowed)
+
+    def _reranked(self, question: Question, ranking: Ranking, allowed: Allowed, tools: Tools) -> Ordered:
+        """Compare the first once more; only those are answers."""
         weights = ranking.weights_for(self._parts.named(question))
+        before = {name: weight for name, weight in weights.items() if name != MATCHING} or {APPEARANCE: 1.0}
+        first = self._ordered(question, ranking, before, allowed)
+        first = first.kept(range(min(ranking.rerank_count, len(first.case_uids))))
+        there = {case.uid: case for case in tools.lookups.cases(first.case_uids)}
+        first = first.kept([at for at, uid in enumerate(first.case_uids) if uid in there])
+        cases = [there[uid] for uid in first.case_uids]
+        parts = {**first.parts, MATCHING: self._matching.scores(question, cases, (ranking.rerank, ranking.retrieval))}
+        scores = weighted(parts, weights)
+        again = Ordered(first.case_uids, scores, parts, weights)
+        return again.kept(ordered(scores, again.case_uids))
+
+    def _ordered(self, question: Question, ranking: Ranking, weights: dict[str, float], allowed: Allowed) -> Ordered:
         found = self._retriever.appearances(question, ranking, allowed) if weights.get(APPEARANCE) else {}
         pool = self._pool(question, ranking.pool, allowed, (weights, found))
-        found |= self._retriever.more(question, pool - found.keys()) if weights.get(APPEARANCE) else {}
+        if weights.get(APPEARANCE) and ranking.retrieval in (Retrieval.OWN, Retrieval.REGION):
+            found |= self._retriever.more(question, pool - found.keys())
         uids = sorted(pool)
         parts: dict[str, Values] = {
             name: self._parts.of(name, question, uids) for name in sorted(weights) if name != APPEARANCE
         }
         if weights.get(APPEARANCE):
             parts[APPEARANCE] = np.array([found.get(uid, np.nan) for uid in uids], dtype=np.float64)
-        scores = self._scores(parts, weights, ranking, uids)
+        scores = self._scores(parts, weights, ranking, (question, uids))
         return Ordered(tuple(uids), scores, parts, weights).kept(ordered(scores, uids))
 
     def _pool(
@@ -80,14 +110,38 @@ class Orderer:
                 pool |= _best_of(*everyone, count, allowed)
         return pool
 
-    def _scores(self, parts: Parts, weights: dict[str, float], ranking: Ranking, uids: Sequence[str]) -> Values:
+    def _scores(
+        self, parts: Parts, weights: dict[str, float], ranking: Ranking, of: tuple[Question, Sequence[str]]
+    ) -> Values:
+        question, uids = of
         match ranking.fusion:
             case Fusion.RECIPROCAL:
                 return reciprocal_rank({name: ranks_of(values, uids) for name, values in parts.items()}, weights)
             case Fusion.ROUND_ROBIN:
                 return _woven(parts, uids)
+            case Fusion.CALIBRATED:
+                chance = self._chance.pairs(question.space).sorted_parts()
+                return weighted(calibrated(parts, chance), weights)
             case _:
                 return weighted(parts, weights)
+
+
+def _fused(lists: Mapping[str, Ordered], fusion: Fusion) -> Ordered:
+    """Return the lists of several rankings as one; each is a part, under the ranking's name, with the score it gave."""
+    uids = sorted({uid for one in lists.values() for uid in one.case_uids})
+    parts, ranks = ({name: np.full(len(uids), np.nan) for name in lists} for _ in range(2))
+    place = {uid: at for at, uid in enumerate(uids)}
+    for name, one in lists.items():
+        where = [place[uid] for uid in one.case_uids]
+        parts[name][where], ranks[name][where] = one.scores, np.arange(1, len(where) + 1)
+    weights = dict.fromkeys(lists, 1.0)
+    if fusion is Fusion.RECIPROCAL:
+        scores = reciprocal_rank(ranks, weights)
+    else:
+        woven = interleave([one.case_uids for one in lists.values()])
+        scores = np.zeros(len(uids))
+        scores[[place[uid] for uid in woven]] = by_place(len(woven))
+    return Ordered(tuple(uids), scores, parts, weights).kept(ordered(scores, uids))
 
 
 def _woven(parts: Parts, uids: Sequence[str]) -> Values:

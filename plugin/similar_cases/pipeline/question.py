@@ -1,7 +1,7 @@
 """A query whose references are resolved: vectors, measurements and places instead of UIDs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,18 @@ class Slices:
     vectors: Vector
     frames: tuple[FrameRef | None, ...]
     space: EmbeddingSpace
+
+
+class SlicesAsked(Protocol):
+    """Gives the slices of what is asked about, when they are wanted and not before."""
+
+    def known(self, *, localized: bool) -> Slices | None:
+        """Return those that the catalogue holds: all, or those alone that hold the Region; None where it has none."""
+        ...
+
+    def all(self, *, localized: bool) -> Slices | None:
+        """Return the same, embedded there and then where the catalogue has none; None where nothing is shown."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ class Question:
         features: what the query wishes of features by name.
         place: where answers should lie, as the query says.
         text: words that the query gives.
-        slices: the slices of what is asked about, or those alone that hold the Region or the place; None without any.
+        slices: the slices of what is asked about.
     """
 
     case: Case | None = None
@@ -57,7 +69,7 @@ class Question:
     features: tuple[FeatureWish, ...] = ()
     place: ResolvedPlace | None = None
     text: str = field(default="", repr=False)
-    slices: Callable[[bool], Slices | None] = lambda _localized: None
+    slices: SlicesAsked
 
     @property
     def measured(self) -> tuple[Case, ...]:

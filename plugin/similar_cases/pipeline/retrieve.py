@@ -70,12 +70,8 @@ class Retriever:
             return {}
         return self._by_vectors(question, None, Allowed(frozenset(case_uids), frozenset()))
 
-    def matrix_sets(self, case_uids: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
-        """Return Case UID → (n, size) slices of Volumes."""
-        return self._slices.sets(case_uids)
-
     def _shown(self, question: Question, ranking: Ranking) -> Slices:
-        shown = question.slices(ranking.retrieval is Retrieval.LOCALIZED)
+        shown = question.slices.all(localized=ranking.retrieval is Retrieval.LOCALIZED)
         if shown is None or not len(shown.vectors):
             raise InvalidRequest(f"ranking {ranking.name} compares slices, and the query shows none")
         return shown

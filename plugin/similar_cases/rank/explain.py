@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from similar_cases.domain.case import Case
 from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.description import Description
-from similar_cases.domain.similarity import Similarity
+from similar_cases.domain.similarity import AgreeingFeature, Certainty, Similarity
 from similar_cases.domain.volume import SeriesFacts
 from similar_cases.rank.feature_words import VOLUME, WORDS, FeatureWords, written
 
@@ -15,6 +15,10 @@ Percentile = Callable[[str, float], float | None]
 
 #: features told that agree, and that differ
 MOST_AGREEING, MOST_DIFFERING = 3, 2
+#: features told with their numbers
+FEATURES = 5
+#: an answer that so many random pairs equal is told to be no more than chance
+BY_CHANCE = 0.2
 #: percentiles this close agree, this far apart differ
 AGREE, DIFFER = 0.10, 0.40
 #: volumes whose ratio is under this are similar, over the other differ
@@ -79,6 +83,36 @@ def reasons(query: Described | None, candidate: Described, similarity: Similarit
         *_volumes(query, candidate),
         *(f"Similar {_told(pair, units)}" for pair in _agreeing(pairs)),
         *(f"Differs in {_told(pair, units)}" for pair in _differing(pairs)),
+    )
+
+
+def agreeing_features(query: Described | None, candidate: Described) -> tuple[AgreeingFeature, ...]:
+    """Return the features of which the percentiles agree most, one of each aspect, best first; none without a query."""
+    if query is None:
+        return ()
+    agreeing = _one_an_aspect(sorted(_pairs(query, candidate), key=lambda pair: (pair.telling, pair.name)))
+    return tuple(
+        AgreeingFeature(pair.name, *pair.values, *pair.percentiles)
+        for pair in agreeing[:FEATURES]
+        if pair.apart <= AGREE
+    )
+
+
+def certainty_in_words(certainty: Certainty | None) -> tuple[str, ...]:
+    """Say how far an answer lies from chance; nothing where that is not known.
+
+    >>> certainty_in_words(Certainty(0.004, 2000, 120))
+    ('More similar than 99.6% of 2000 random pairs of the archive; 120 candidates',)
+    """
+    if certainty is None:
+        return ()
+    if certainty.chance > BY_CHANCE:
+        return (
+            f"No more similar than chance: {certainty.chance:.0%} of {certainty.pairs} random pairs are as similar",
+        )
+    more = f"{1 - certainty.chance:.1%}" if certainty.chance else "all"
+    return (
+        f"More similar than {more} of {certainty.pairs} random pairs of the archive; {certainty.candidates} candidates",
     )
 
 

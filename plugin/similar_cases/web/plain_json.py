@@ -1,11 +1,12 @@
 """The same answers as plain JSON, with the words of the glossary as names."""
 
+from dataclasses import asdict
 from typing import Any
 
 from similar_cases.domain.case import Case, RegionSummary
 from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.references import FrameRef
-from similar_cases.domain.similarity import SimilarCase, SimilarityAnswer
+from similar_cases.domain.similarity import MatchedFrames, SimilarCase, SimilarityAnswer
 from similar_cases.domain.volume import SeriesFacts
 from similar_cases.index.rows import SeriesRow
 
@@ -16,6 +17,9 @@ def answer_json(answer: SimilarityAnswer) -> dict[str, Any]:
         "cases": [similar_case_json(found) for found in answer.cases],
         "candidates": answer.candidates,
         "remaining": answer.remaining,
+        "ranking": answer.ranking,
+        "weights": dict(answer.weights),
+        "list": answer.frozen,
     }
     if answer.segmented is not None:
         volume_ml, centroid_lps = answer.segmented
@@ -28,13 +32,21 @@ def answer_json(answer: SimilarityAnswer) -> dict[str, Any]:
 def similar_case_json(found: SimilarCase) -> dict[str, Any]:
     """Return one case with its rank, its score in named parts, and its reasons."""
     parts = [{"name": part.name, "value": part.value, "weight": part.weight} for part in found.similarity.parts]
-    return {
+    body = {
         "rank": found.rank,
         "score": found.similarity.score,
         "parts": parts,
         "reasons": list(found.reasons),
-        **case_json(found.case),
+        "features": [asdict(feature) for feature in found.features] or None,
+        "matches": [_matched_json(match) for match in found.matches] or None,
+        "certainty": asdict(found.certainty) if found.certainty else None,
     }
+    return {**_known(body), **case_json(found.case)}
+
+
+def _matched_json(match: MatchedFrames) -> dict[str, Any]:
+    asked = _frame_json(match.asked) if match.asked else None
+    return _known({"asked": asked, "found": _frame_json(match.found), "similarity": match.similarity})
 
 
 def case_json(case: Case) -> dict[str, Any]:
