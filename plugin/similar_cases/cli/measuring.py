@@ -32,6 +32,7 @@ Names = Annotated[
     list[str] | None,
     typer.Option("--embedder", help="An embedder by name; may be repeated. The settings' own where none is named."),
 ]
+Clicking = Annotated[str, typer.Option(help="The segmenter, by name, that finds regions from one click.")]
 Cache = Annotated[
     Path, typer.Option(file_okay=False, help="Where descriptions are kept, so that a second run is quick.")
 ]
@@ -63,6 +64,7 @@ def register(group: typer.Typer) -> None:
     for name, tables, told in (
         ("same-lesion", _same_lesion, f"Seek a lesion of one modality in another of the same patient.{_OWN}"),
         ("radiomics", _radiomics, f"Correlate radiomics with those of the five most similar lesions.{_OWN}"),
+        ("location", _location, f"Count answers that lie where the query does: P@5 by region of the body.{_OWN}"),
         ("3d-mir", _mir_3d, f"Seek volumes by volumes: P@k by lesion flag and group, as 3D-MIR.{_MSD}"),
         ("totalsegmentator", _organs, f"Seek volumes that show the same organs: recall by class.{_TOTAL}"),
     ):
@@ -77,12 +79,13 @@ def _command(tables: Tables) -> Callable[..., None]:
         data: Data,
         split: Which = Split.VALIDATION,
         embedder: Names = None,
+        segmenter: Clicking = "promptable",
         cache: Cache = DEFAULT_CACHE,
         markdown: Markdown = None,
         as_json: AsJson = False,
     ) -> None:
         with answering(as_json=as_json):
-            made = tables(_bench(context, data, embedder, cache), split)
+            made = tables(_bench(context, data, embedder, cache, segmenter), split)
             _show(made, markdown, as_json=as_json)
 
     return command
@@ -100,6 +103,12 @@ def _radiomics(bench: Bench, split: Split) -> Sequence[Table]:
     return [radiomics_table(bench, split)]
 
 
+def _location(bench: Bench, split: Split) -> Sequence[Table]:
+    from similar_cases.evaluate.own_data import location_table
+
+    return [location_table(bench, split)]
+
+
 def _mir_3d(bench: Bench, split: Split) -> Sequence[Table]:
     from similar_cases.evaluate.volume_tables import mir_3d_table
 
@@ -112,7 +121,7 @@ def _organs(bench: Bench, _: Split) -> Sequence[Table]:
     return [totalsegmentator_table(bench)]
 
 
-def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: Path) -> Bench:
+def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: Path, segmenter: str) -> Bench:
     """Return what the protocols work with, from the settings and the flags."""
     from similar_cases.describe.radiomics import RadiomicsExtractor
     from similar_cases.evaluate.bench import Bench
@@ -131,11 +140,13 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
         embedders=open_compared(names or [settings.describe.embedder], opened),
         extractor=RadiomicsExtractor(bootstrap.radiomics_recipe(settings)),
     )
+    clicking = session.effective({"segment": {"backend": segmenter}}).settings
     return Bench(
         data=data,
         describers=describers,
         store=ResultStore(cache),
         progress=progress_bar,
+        clicking=bootstrap.open_segmenter(clicking),
         indexes={"exact": lambda space: ExactIndex(space, bootstrap.device(settings))},
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from similar_cases.describe.embedder import Embedder
@@ -12,6 +12,7 @@ from similar_cases.evaluate.lesion_samples import LesionSample
 from similar_cases.evaluate.result_store import ResultStore
 from similar_cases.evaluate.volume_ways import OpenIndex
 from similar_cases.rank.ranking import BUILT_IN, Ranking
+from similar_cases.segment.segmenter import Segmenter
 
 #: opens a bar with a title and a total; gives what moves it, called with (done, total)
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int, int], None]]]
@@ -27,6 +28,7 @@ class Bench:
         store: where results are kept.
         progress: shows how far the describing is.
         indexes: name → what opens an index of slices; the first is the exact one.
+        clicking: what finds a Region from one click; None leaves clicks out.
         rankings: the product's fusions that are compared.
     """
 
@@ -35,6 +37,7 @@ class Bench:
     store: ResultStore
     progress: Progress
     indexes: Mapping[str, OpenIndex]
+    clicking: Segmenter | None = None
     rankings: Sequence[Ranking] = (BUILT_IN["default"], BUILT_IN["calibrated"], BUILT_IN["reciprocal-rank"])
 
     @property
@@ -47,10 +50,17 @@ class Bench:
         """Those among them that have learnt something."""
         return {name: one for name, one in self.embedders.items() if not name.endswith("untrained")}
 
-    def described(self, samples: Sequence[LesionSample], describers: Describers | None = None) -> list[DescribedRegion]:
-        """Return the lesions of `samples`, by these describers in place of the bench's own where some are given."""
+    def described(self, samples: Sequence[LesionSample]) -> list[DescribedRegion]:
+        """Return the lesions of `samples` by experts' masks."""
         with self.progress(f"Describing regions of {len(samples)} volumes", len(samples)) as move:
-            return describe_samples(samples, describers or self.describers, self.store, move)
+            return describe_samples(samples, self.describers, self.store, move)
+
+    def clicked(self, samples: Sequence[LesionSample]) -> list[DescribedRegion]:
+        """Return the lesions of `samples` by what one click in each finds; none where clicks are left out."""
+        if self.clicking is None:
+            return []
+        with self.progress(f"Clicking in {len(samples)} volumes", len(samples)) as move:
+            return describe_samples(samples, replace(self.describers, segmenter=self.clicking), self.store, move)
 
     def volumes(self, samples: Sequence[VolumeSample], name: str) -> list[DescribedVolume]:
         """Return `samples` by the slices that the embedder of that name sees."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from similar_cases.describe.embedder import Embedder
-from similar_cases.describe.location import locate
+from similar_cases.describe.location import BodyPosition, locate
 from similar_cases.describe.radiomics import RadiomicsExtractor
 from similar_cases.domain.case import derived_uid
-from similar_cases.domain.description import Location, RadiomicsVector, fingerprint
+from similar_cases.domain.description import BodyCoordinate, Location, RadiomicsVector, fingerprint
 from similar_cases.domain.errors import DescriptionFailed, SegmentationFailed
 from similar_cases.domain.prompts import PromptSet
 from similar_cases.domain.region import Region
@@ -33,11 +33,13 @@ class Describers:
     Attributes:
         embedders: by the name under which their rows stand.
         segmenter: what draws the Region from one click in the lesion's middle; None takes the expert's mask.
+        body: what tells where in the body a Region lies; None where nothing does.
     """
 
     embedders: Mapping[str, Embedder]
     extractor: RadiomicsExtractor
     segmenter: Segmenter | None = None
+    body: BodyPosition | None = None
 
     @property
     def masks(self) -> str:
@@ -97,6 +99,9 @@ class _Described:
     def regions(self) -> list[DescribedRegion]:
         describers, store = self._describers, self._store
         facts = store.document((*self._key, "facts"), self._facts)
+        bodies = [None] * len(facts)
+        if describers.body is not None:
+            bodies = store.document((*self._key, "body", describers.body.space), self._bodies)
         measured = store.document((*self._key, describers.extractor.recipe.fingerprint), self._radiomics)
         vectors = {
             name: store.array((*self._key, embedder.region_space.id), partial(self._vectors, embedder))
@@ -104,16 +109,16 @@ class _Described:
         }
         return [
             DescribedRegion(
-                uid=derived_uid("evaluated", self._sample.dataset, self._sample.modality, self._sample.patient, number),
+                uid=derived_uid("evaluated", *self._key[:3], self._key[4], number),
                 dataset=self._sample.dataset,
                 modality=self._sample.modality,
                 patient=f"{self._sample.dataset} {self._sample.patient}",
                 label=fact["label"],
-                location=_location(fact),
+                location=_location(fact, body, describers.body),
                 radiomics=RadiomicsVector(values, describers.extractor.recipe) if values else None,
                 vectors={name: rows[number] for name, rows in vectors.items()},
             )
-            for number, (fact, values) in enumerate(zip(facts, measured, strict=True))
+            for number, (fact, body, values) in enumerate(zip(facts, bodies, measured, strict=True))
         ]
 
     @cached_property
@@ -128,6 +133,16 @@ class _Described:
             )
 
         return [fact(*pair) for pair in self._lesions]
+
+    def _bodies(self) -> list[tuple[float, float, float] | None]:
+        body = self._describers.body
+        assert body is not None
+
+        def told(lesion: Lesion, region: Region | None) -> tuple[float, float, float] | None:
+            found = body.coordinates(lesion.volume, np.array([region.centroid_lps])) if region else [None]
+            return found[0].at_mm if found[0] else None
+
+        return [told(*pair) for pair in self._lesions]
 
     def _radiomics(self) -> list[dict[str, float]]:
         def values(lesion: Lesion, region: Region | None) -> dict[str, float]:
@@ -159,8 +174,11 @@ def _region(lesion: Lesion, segmenter: Segmenter | None) -> Region | None:
         return None
 
 
-def _location(fact: Mapping[str, list[float]]) -> Location | None:
+def _location(
+    fact: Mapping[str, list[float]], at_mm: Sequence[float] | None, body: BodyPosition | None
+) -> Location | None:
     if "relative" not in fact:
         return None
     (x, y, z), (k, j, i) = fact["centroid_lps"], fact["relative"]
-    return Location(centroid_lps=(x, y, z), relative=(k, j, i))
+    told = BodyCoordinate((at_mm[0], at_mm[1], at_mm[2]), body.space) if body and at_mm else None
+    return Location(centroid_lps=(x, y, z), relative=(k, j, i), body=told)

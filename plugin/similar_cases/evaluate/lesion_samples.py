@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from scipy import ndimage
 
-from similar_cases.domain.case import derived_uid
 from similar_cases.domain.errors import InvalidRequest
-from similar_cases.domain.geometry import VolumeGeometry
-from similar_cases.domain.references import FrameRef, SeriesRef
-from similar_cases.domain.volume import SeriesFacts, Volume, VoxelUnit
+from similar_cases.domain.volume import Volume
+from similar_cases.evaluate.nifti import volume_of_nifti
 from similar_cases.evaluate.split import Split
 from similar_cases.segment.prompts import is_anatomy, is_annotation, read_prompts, region_of_expert
 from similar_cases.volume.build import build_volumes
@@ -57,27 +55,30 @@ class LesionSample:
     source: Path | None = None
 
 
-def samples_in(data: Path, split: Split) -> list[LesionSample]:
+def samples_in(data: Path, split: Split, *, absent_is_fine: bool = False) -> list[LesionSample]:
     """Return the samples of one split that lie in the folder `data`, data sets that are absent left out.
 
     Raises:
-        InvalidRequest: when the folder holds none of them.
+        InvalidRequest: when the folder holds none of them, and that is not fine.
     """
     if split is Split.TEST:
         found = [sample for samples in (_nsclc, _ibsi_lung, _ms_lesions) for sample in samples(data)]
     else:
         found = [sample for samples in (_sarcoma, _hippocampus) for sample in samples(data, split)]
-    if not found:
+    if not found and not absent_is_fine:
         raise InvalidRequest(f"{data} holds no data set to {split.value} on; see --help for the layout")
     return found
 
 
-def annotated(instances: Sequence[Dataset], wanted: Callable[[str], bool] = lambda label: True) -> list[Lesion]:
+def annotated(
+    instances: Sequence[Dataset], wanted: Callable[[str], bool] = lambda label: True, *, anatomy: bool = False
+) -> list[Lesion]:
     """Return the lesions that the annotations among `instances` outline in their one image series.
 
     Args:
         instances: one image series with its RTSTRUCT or SEG; other objects are passed over. They are consumed.
         wanted: tells by its label whether an outline counts.
+        anatomy: whether organs count instead of lesions.
     """
     annotations = [one for one in instances if is_annotation(one.get("Modality", ""))]
     images = [one for one in instances if one.get("Modality", "") in _MODALITIES.values()]
@@ -86,7 +87,7 @@ def annotated(instances: Sequence[Dataset], wanted: Callable[[str], bool] = lamb
         prompts
         for annotation in annotations
         for prompts in read_prompts(annotation, volume)
-        if prompts.is_expert_mask and not is_anatomy(prompts.finding) and wanted(prompts.label)
+        if prompts.is_expert_mask and is_anatomy(prompts.finding) is anatomy and wanted(prompts.label)
     ]
     shape = volume.geometry.shape
     return [Lesion(volume, region_of_expert(volume, one).full_mask(shape), one.label) for one in outlines]
@@ -155,22 +156,3 @@ def _from_nifti(image: Path, mask: Path, label: int | None = None) -> Callable[[
         return [Lesion(volume, parts == one) for one in range(1, count + 1) if sizes[one] >= _FEWEST_VOXELS]
 
     return load
-
-
-def volume_of_nifti(path: Path, modality: str = "MR") -> Volume:
-    """Return a NIfTI file (no header says more than the grid) as a Volume, in its own grid, LPS mm; CT is in HU."""
-    image = sitk.ReadImage(str(path), sitk.sitkFloat32)
-    columns = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = columns[:, ::-1], image.GetOrigin()
-    array = sitk.GetArrayFromImage(image)
-    uid = derived_uid("nifti", path.name)
-    k, j, i = array.shape
-    return Volume(
-        array=array,
-        geometry=VolumeGeometry(affine, (k, j, i), derived_uid("frame", path.name)),
-        unit=VoxelUnit.HU if modality == "CT" else VoxelUnit.ARBITRARY,
-        series=SeriesRef(derived_uid("study", path.name), uid),
-        facts=SeriesFacts(modality=modality),
-        frames=tuple(FrameRef("1.2.840.10008.5.1.4.1.1.4", f"{uid}.{n}"[:64]) for n in range(1, k + 1)),
-    )

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.evaluate.describe_volumes import VolumeSample
 from similar_cases.evaluate.lesion_groups import group_of, lesion_axes_cm
-from similar_cases.evaluate.lesion_samples import volume_of_nifti
+from similar_cases.evaluate.nifti import oriented_labels, oriented_volume
 from similar_cases.evaluate.result_store import ResultStore, files_key
 
 #: one of so many volumes asks, the others make the archive: about the paper's 107 of 751
@@ -64,7 +62,7 @@ def _of_task(task: Path, store: ResultStore) -> Iterator[tuple[VolumeSample, boo
                 dataset=organ,
                 modality=modality,
                 patient=image.name.removesuffix(".nii.gz"),
-                load=partial(volume_of_nifti, image, modality),
+                load=partial(oriented_volume, image, modality),
                 source=image,
                 labels=labels,
             ),
@@ -103,5 +101,4 @@ def _inside(task: Path, name: object) -> Path:
 
 
 def _axes_cm(mask: Path, lesions: list[int]) -> list[float]:
-    drawn: NDArray[np.int_] = sitk.GetArrayFromImage(sitk.ReadImage(str(mask)))
-    return lesion_axes_cm(np.isin(drawn, lesions), volume_of_nifti(mask).geometry)
+    return lesion_axes_cm(np.isin(oriented_labels(mask), lesions), oriented_volume(mask, "CT").geometry)

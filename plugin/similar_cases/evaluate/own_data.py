@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
+from similar_cases.describe.embedder import RadiomicsEmbedder
 from similar_cases.describe.radiomics import ALL_107
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.evaluate.bench import Bench
 from similar_cases.evaluate.describe_samples import DescribedRegion
 from similar_cases.evaluate.lesion_samples import samples_in
-from similar_cases.evaluate.radiomics_agreement import radiomics_agreement
+from similar_cases.evaluate.location_precision import by_place, landmark_distance, organ_in_another, region_precision
+from similar_cases.evaluate.organ_samples import organ_samples
+from similar_cases.evaluate.radiomics_agreement import Asking, radiomics_agreement
 from similar_cases.evaluate.row import Row
 from similar_cases.evaluate.same_lesion import same_lesion
 from similar_cases.evaluate.split import Split
 from similar_cases.evaluate.table import Table
-from similar_cases.evaluate.ways import Way, by_radiomics, by_vector, fused
+from similar_cases.evaluate.ways import Way, by_learned_radiomics, by_radiomics, by_vector, fused
 
 
 def same_lesion_table(bench: Bench, split: Split) -> Table:
@@ -42,20 +45,51 @@ def radiomics_table(bench: Bench, split: Split) -> Table:
     Raises:
         InvalidRequest: when the folder has no such data.
     """
-    asked = bench.described(samples_in(bench.data, split))
+    samples = samples_in(bench.data, split)
+    asked = bench.described(samples)
     known = asked + bench.described(samples_in(bench.data, _other(split)))
-    looks = [by_vector(name) for name in bench.embedders]
+    clicked = bench.clicked(samples)
     rows: list[Row] = []
-    for dataset, modality, label in sorted({_kind(one) for one in asked}):
-        kind = (dataset, modality, label)
-        queries, archive = ([one for one in group if _kind(one) == kind] for group in (asked, known))
+    for kind in sorted({_kind(one) for one in asked}):
+        archive = [one for one in known if _kind(one) == kind]
         if len({one.patient for one in archive}) > _LEAST_PATIENTS:
-            rows += radiomics_agreement(queries, archive, looks, " ".join((dataset, modality, label)).strip())
+            for how, asking in (("expert's mask", asked), ("one click", clicked)):
+                pairs = zip(asking, asked, strict=False)
+                queries = [Asking(asks=asks, lesion=lesion) for asks, lesion in pairs if _kind(lesion) == kind]
+                data = " ".join(word for word in (*kind, how) if word)
+                rows += radiomics_agreement(queries, archive, bench.embedders, data) if queries else []
     return Table(
         name=f"radiomics {split.value}",
         title=f"Agreement in radiomics of the five most similar ({split.value} patients ask)",
         command=f"similar-cases evaluate radiomics --data DIR --split {split.value}",
         remarks=_RADIOMICS,
+        rows=rows,
+    )
+
+
+def location_table(bench: Bench, split: Split) -> Table:
+    """Return P@5 by region of the body, and the same organ in another patient.
+
+    Raises:
+        InvalidRequest: when the folder has no data of the split.
+    """
+    asked = bench.described(samples_in(bench.data, split))
+    known = [*asked]
+    for other in Split:
+        if other is not split and (samples := samples_in(bench.data, other, absent_is_fine=True)):
+            known += bench.described(samples)
+    organs = bench.described(list(organ_samples(bench.data)))
+    ways = [by_vector(name) for name in bench.embedders]
+    ways.append(by_place("place in the volume", body=False))
+    if bench.describers.body is not None:
+        ways.append(by_place("place in the body", body=True))
+    rows = region_precision([*asked, *organs], [*known, *organs], ways)
+    rows += organ_in_another(organs, ways) + landmark_distance(organs)
+    return Table(
+        name=f"location {split.value}",
+        title=f"The same place of the body ({split.value} patients and labelled organs ask)",
+        command=f"similar-cases evaluate location --data DIR --split {split.value}",
+        remarks=_LOCATION,
         rows=rows,
     )
 
@@ -68,10 +102,17 @@ _SAME_LESION = (
     "not left out here as everywhere else. Experts' masks. Radiomics count as percentiles among all patients of "
     "their modality. The value is bold where its whole interval (bootstrap by patient) lies over chance.",
 )
+_LOCATION = (
+    "Answers are other patients' regions in one archive of all data sets. Each data set shows one region of the body, "
+    "mostly by one kind of image, which an untrained network tells apart too: read the rows beside it. The same organ "
+    "is sought among the labelled organs of one CT, one MR, one spleen and one chest: few patients, wide intervals. "
+    "The labels of the first two are a model's, not an expert's, and these images were trained on.",
+)
 _RADIOMICS = (
     "Mean Pearson r between the query's and each of five answers' 72 min-max scaled features; answers are other "
     "patients' regions of the same kind, of all splits. Chance is the mean r over the whole archive. Asking with "
-    "radiomics values ranks by percentiles of the subset.",
+    "radiomics values ranks by percentiles of the subset. One click: the region, and so its radiomics, is what the "
+    "segmenter finds from a click in the lesion's middle, nobody's mask; r is counted with the expert's.",
 )
 
 
@@ -80,7 +121,12 @@ def _ways(bench: Bench, everyone: Sequence[DescribedRegion]) -> list[Way]:
     both = (
         fused(by_vector(name), radiomics, ranking, everyone) for name in bench.trained for ranking in bench.rankings
     )
-    return [*(by_vector(name) for name in bench.embedders), radiomics, *both]
+    learned = (
+        by_learned_radiomics(name, embedder, ALL_107, f"{name}, radiomics values")
+        for name, embedder in bench.embedders.items()
+        if isinstance(embedder, RadiomicsEmbedder)
+    )
+    return [*(by_vector(name) for name in bench.embedders), radiomics, *learned, *both]
 
 
 def _of_dataset(bench: Bench, dataset: str, split: Split) -> list[DescribedRegion]:

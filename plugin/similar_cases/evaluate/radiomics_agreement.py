@@ -6,16 +6,18 @@ range in the archive. Regions of all patients correlate so, alike or not: look a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from similar_cases.describe.embedder import Embedder, RadiomicsEmbedder
 from similar_cases.describe.radiomics import PAPER_72, feature_names
 from similar_cases.evaluate.describe_samples import DescribedRegion
 from similar_cases.evaluate.row import Heading, Outcome, Row, rows_of
 from similar_cases.evaluate.scores import correlations
-from similar_cases.evaluate.ways import Way, by_radiomics, values_of
+from similar_cases.evaluate.ways import Way, by_learned_radiomics, by_radiomics, by_vector, values_of
 
 DEPTH = 5
 #: subsets that RadiomicsRetrieval asks with (retrieve.py of its release), and how many features each has
@@ -35,22 +37,44 @@ ONE_FEATURE = "one feature (mean of 72)"
 NO_FEATURES = "image"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Asking:
+    """One query: the Region that asks, and the lesion that it stands for.
+
+    Attributes:
+        asks: what is described: the expert's mask, or what a click found.
+        lesion: the same lesion by the expert's mask, with whose radiomics the answers' are compared.
+    """
+
+    asks: DescribedRegion
+    lesion: DescribedRegion
+
+
 def radiomics_agreement(
-    queries: Sequence[DescribedRegion], archive: Sequence[DescribedRegion], looks: Sequence[Way], data: str
+    queries: Sequence[Asking],
+    archive: Sequence[DescribedRegion],
+    embedders: Mapping[str, Embedder],
+    data: str,
 ) -> list[Row]:
     """Return correlation@5 of each way; the query's own patient is left out of the `archive`.
 
     Args:
-        queries: each asks by image in every one of `looks`, and by its own values of every subset.
+        queries: each asks by image with every embedder, by its own values of every subset of features, and, where an
+            embedder knows radiomics, by what it makes of them.
         archive: by its values features are scaled.
-        looks: ways that see the image.
+        embedders: by the names under which vectors stand.
         data: what the rows say of both.
     """
-    everyone = list({one.uid: one for one in (*archive, *queries)}.values())
+    everyone = list({one.uid: one for one in (*archive, *(query.lesion for query in queries))}.values())
     truth = _scaled(everyone, archive)
-    asked = [(NO_FEATURES, way) for way in looks]
-    asked += [(subset, by_radiomics(everyone, names, "radiomics values")) for subset, names in SUBSETS.items()]
-    asked += [(ONE_FEATURE, by_radiomics(everyone, (name,), "radiomics values")) for name in PAPER_72]
+    asked = [(NO_FEATURES, by_vector(name)) for name in embedders]
+    subsets = [*SUBSETS.items(), *((ONE_FEATURE, (name,)) for name in PAPER_72)]
+    guests = [query.asks for query in queries]
+    asked += [(task, by_radiomics(everyone, names, "radiomics values", guests)) for task, names in subsets]
+    for name, embedder in embedders.items():
+        if isinstance(embedder, RadiomicsEmbedder):
+            title = f"{name}, radiomics values"
+            asked += [(task, by_learned_radiomics(name, embedder, names, title)) for task, names in subsets]
     return rows_of(
         (Heading(data=data, task=task, way=way.name, metric=f"correlation@{DEPTH}"), outcome)
         for task, way in asked
@@ -59,20 +83,19 @@ def radiomics_agreement(
 
 
 def _outcomes(
-    queries: Sequence[DescribedRegion],
-    archive: Sequence[DescribedRegion],
-    way: Way,
-    truth: Mapping[str, NDArray[np.float64]],
+    queries: Sequence[Asking], archive: Sequence[DescribedRegion], way: Way, truth: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[Outcome]:
     for query in queries:
-        others = [one for one in archive if one.patient != query.patient]
-        ranking = way.ranking(query, others) if others else []
-        found = (
-            correlations(truth[query.uid], np.stack([truth[one.uid] for one in ranking])) if ranking else np.empty(0)
-        )
-        if np.isfinite(found).any() and np.isfinite(found[:DEPTH]).any():
+        lesion = query.lesion
+        others = [one for one in archive if one.patient != lesion.patient]
+        ranking = way.ranking(query.asks, others) if others else []
+        found = correlations(truth[lesion.uid], np.stack([truth[one.uid] for one in ranking])) if ranking else _NOTHING
+        if np.isfinite(found[:DEPTH]).any():
             score, chance = float(np.nanmean(found[:DEPTH])), float(np.nanmean(found))
-            yield Outcome(patient=query.patient, score=score, chance=chance)
+            yield Outcome(patient=lesion.patient, score=score, chance=chance)
+
+
+_NOTHING = np.empty(0)
 
 
 def _scaled(everyone: Sequence[DescribedRegion], archive: Sequence[DescribedRegion]) -> dict[str, NDArray[np.float64]]:

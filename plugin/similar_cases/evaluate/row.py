@@ -31,6 +31,7 @@ class Row:
         ci: 95 % interval over patients, None where there are fewer than two.
         paper: the published figure of the same protocol on the paper's data, in words, where there is one.
         std: standard deviation over classes, where `value` is a mean over classes.
+        less_is_better: whether `value` is a distance or an error.
     """
 
     data: str
@@ -44,11 +45,14 @@ class Row:
     ci: tuple[float, float] | None
     paper: str = ""
     std: float | None = None
+    less_is_better: bool = False
 
     @property
     def beats_chance(self) -> bool:
-        """Whether the whole interval lies over chance."""
-        return self.ci is not None and self.ci[0] > self.chance
+        """Whether the whole interval lies on the better side of chance."""
+        if self.ci is None:
+            return False
+        return self.ci[1] < self.chance if self.less_is_better else self.ci[0] > self.chance
 
     def as_json(self) -> dict[str, object]:
         """Return the row's fields, rounded to what they mean."""
@@ -66,6 +70,7 @@ class Heading:
     way: str
     metric: str
     paper: str = ""
+    less_is_better: bool = False
 
 
 def row_of(about: Heading, outcomes: Sequence[Outcome]) -> Row | None:

@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.evaluate.describe_volumes import VolumeSample
-from similar_cases.evaluate.lesion_samples import volume_of_nifti
+from similar_cases.evaluate.nifti import oriented_labels, oriented_volume
 from similar_cases.evaluate.result_store import ResultStore, files_key
 
 LAYOUT = "meta.csv (image_id;…;split) beside sNNNN/ct.nii.gz and sNNNN/segmentations/CLASS.nii.gz"
@@ -50,7 +49,7 @@ def totalsegmentator_samples(data: Path) -> Iterator[tuple[VolumeSample, bool]]:
             dataset="totalsegmentator",
             modality="CT",
             patient=row["image_id"],
-            load=partial(volume_of_nifti, image, "CT"),
+            load=partial(oriented_volume, image, "CT"),
             source=image,
         )
         yield sample, row["split"] == "test"
@@ -71,23 +70,16 @@ def shown_classes(sample: VolumeSample, store: ResultStore) -> dict[str, list[in
 
 
 def _shown(image: Path, masks: list[Path]) -> dict[str, list[int]]:
-    wanted = _size(image)
+    wanted = oriented_volume(image, "CT").geometry.shape
     shown = {}
     for path in masks:
-        mask = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-        if mask.shape[::-1] != wanted:
-            raise InvalidRequest(f"{path} has {mask.shape[::-1]} voxels, its CT has {wanted}")
+        mask = oriented_labels(path)
+        if mask.shape != wanted:
+            raise InvalidRequest(f"{path} has {mask.shape} voxels, its CT has {wanted}")
         slices = np.flatnonzero(mask.any(axis=(1, 2))).tolist()
         if slices:
             shown[path.name.removesuffix(".nii.gz")] = slices
     return shown
-
-
-def _size(image: Path) -> tuple[int, ...]:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(image))
-    reader.ReadImageInformation()
-    return tuple(reader.GetSize())
 
 
 def _folder(data: Path, name: str) -> bool:

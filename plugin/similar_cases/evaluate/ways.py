@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from similar_cases.describe.embedder import RadiomicsEmbedder
 from similar_cases.describe.normalise import Population, agreements, matrix_of
 from similar_cases.evaluate.describe_samples import DescribedRegion
 from similar_cases.rank.fuse import Values, calibrated, ranks_of, reciprocal_rank, weighted
@@ -38,7 +39,12 @@ def by_vector(name: str) -> Way:
     return Way(name, scores)
 
 
-def by_radiomics(everyone: Iterable[DescribedRegion], names: Sequence[str], title: str = "radiomics") -> Way:
+def by_radiomics(
+    everyone: Iterable[DescribedRegion],
+    names: Sequence[str],
+    title: str = "radiomics",
+    guests: Iterable[DescribedRegion] = (),
+) -> Way:
     """Return the ranking by how well radiomics agree.
 
     As in the product, each value counts as its percentile among the Regions of its own modality: `everyone` that an
@@ -48,19 +54,41 @@ def by_radiomics(everyone: Iterable[DescribedRegion], names: Sequence[str], titl
         everyone: by whom values become percentiles.
         names: the features that count.
         title: of the rows.
+        guests: who may ask too, and change no percentile.
     """
-    of_modality: dict[str, list[DescribedRegion]] = {}
-    for one in everyone:
-        of_modality.setdefault(one.modality, []).append(one)
+    of_modality = _by_modality(everyone)
     populations = {kind: Population(names, values_of(regions, names)) for kind, regions in of_modality.items()}
     scaled = {
         one.uid: row
-        for kind, regions in of_modality.items()
+        for some in (of_modality, _by_modality(guests))
+        for kind, regions in some.items()
         for one, row in zip(regions, populations[kind].scale(values_of(regions, names)), strict=True)
     }
 
     def scores(query: DescribedRegion, candidates: Sequence[DescribedRegion]) -> NDArray[np.float64]:
         return agreements(scaled[query.uid], np.stack([scaled[one.uid] for one in candidates]), names)
+
+    return Way(title, scores)
+
+
+def by_learned_radiomics(name: str, embedder: RadiomicsEmbedder, names: Sequence[str], title: str) -> Way:
+    """Return the ranking of Regions' vectors by the vector that an embedder gives the query's radiomics alone.
+
+    Args:
+        name: of the embedder, under which the vectors stand.
+        embedder: whose space radiomics share.
+        names: the features that are told; those that it does not know, or the query lacks, are left out.
+        title: of the rows.
+    """
+    known = [one for one in names if one in set(embedder.radiomics_names)]
+
+    def scores(query: DescribedRegion, candidates: Sequence[DescribedRegion]) -> NDArray[np.float64]:
+        measured = query.radiomics
+        values = {one: measured.values[one] for one in known if one in measured.values} if measured else {}
+        if measured is None or not values:
+            return np.full(len(candidates), np.nan)
+        vector = embedder.embed_radiomics(values, measured.recipe).vector
+        return np.stack([one.vectors[name] for one in candidates]).astype(np.float64) @ vector
 
     return Way(title, scores)
 
@@ -85,6 +113,13 @@ def fused(appearance: Way, radiomics: Way, ranking: Ranking, everyone: Sequence[
         return weighted(calibrated(parts, chance) if ranking.fusion is Fusion.CALIBRATED else parts, weights)
 
     return Way(f"{appearance.name} + {radiomics.name}, {ranking.fusion.value}", scores)
+
+
+def _by_modality(regions: Iterable[DescribedRegion]) -> dict[str, list[DescribedRegion]]:
+    groups: dict[str, list[DescribedRegion]] = {}
+    for one in regions:
+        groups.setdefault(one.modality, []).append(one)
+    return groups
 
 
 def _parts(ways: Mapping[str, Way], query: DescribedRegion, candidates: Sequence[DescribedRegion]) -> dict[str, Values]:

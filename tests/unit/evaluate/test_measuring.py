@@ -8,12 +8,14 @@ from typer.testing import CliRunner
 
 from similar_cases import bootstrap
 from similar_cases.cli import app
+from similar_cases.segment.backends.region_growing import RegionGrowing
 
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch):
     """Describe by an embedder that takes no time; the real one is measured in models/README.md."""
     monkeypatch.setattr(bootstrap, "open_embedder", lambda settings: CheapEmbedder())
+    monkeypatch.setattr(bootstrap, "open_segmenter", lambda settings: RegionGrowing())
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,12 @@ def test_tables_go_into_markdown_and_to_people(few, cache, tmp_path):
 
 def test_too_few_patients_have_no_agreement_to_measure(few, cache):
     assert json.loads(run("radiomics", "--data", few, "--cache", cache, "--json").stdout)["rows"] == []
+
+
+def test_location_prints_regions_of_the_body_and_organs(few, cache):
+    rows = json.loads(run("location", "--data", few, "--cache", cache, "--json").stdout)["rows"]
+    assert {row["task"] for row in rows if row["metric"] == "P@5"} >= {"extremity"}
+    assert "place in the volume" in {row["way"] for row in rows}
 
 
 def test_a_folder_without_the_data_is_told(tmp_path, cache):
