@@ -62,6 +62,7 @@ ROUTE_CAPABILITIES = "/capabilities"
 # What the page looks at
 ROUTE_VOLUME = "/studies/{study}/series/{series}/volumes/{volume}"
 ROUTE_SLICES = "/studies/{study}/series/{series}/volumes/{volume}/slices"
+ROUTE_SERIES_PICTURE = "/studies/{study}/series/{series}/picture"
 ROUTE_REGION_ONE = "/studies/{study}/series/{series}/regions/{region}"
 ROUTE_REGION = "/region"
 ROUTE_CASE = "/cases/{case}"

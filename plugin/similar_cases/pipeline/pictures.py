@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.errors import NotFound, Refused, SegmentationFailed
+from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.volume import Volume
 from similar_cases.pipeline.tools import Tools
 from similar_cases.pipeline.volume_cache import LastUsed
@@ -47,6 +48,23 @@ class Pictures:
         """
         case = self._tools.lookups.case(case_uid)
         return self._made.get((case_uid, self.state_of(case)), lambda: self._make(case))
+
+    def middle_of(self, series: SeriesRef) -> Volume:
+        """Return one slice of a Series, indexed or not, about its middle where UIDs count as slices do: one Instance.
+
+        Raises:
+            NotFound: when the archive has no such Series.
+            NotAVolume: when the Instance is no slice.
+            PacsUnavailable: when the archive does not answer.
+        """
+        uids = self._tools.pacs.search_instances(series)
+        if not uids:
+            raise NotFound(f"the archive has no series {series.series_uid}")
+        # scanners count UIDs as they count slices; where one does not, another slice comes
+        uids.sort(key=lambda uid: [part.zfill(64) for part in uid.split(".")])
+        instance = self._tools.pacs.retrieve_instance(series.study_uid, uids[len(uids) // 2])
+        frames = len(instance.get("PerFrameFunctionalGroupsSequence") or ())
+        return build_slice(instance, frames // 2 + 1 if frames else None)
 
     @staticmethod
     def state_of(case: Case) -> str:

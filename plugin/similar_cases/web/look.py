@@ -63,6 +63,13 @@ class Look:
 
         return respond.cached("slices", series, volume, state, first, last, make=make)
 
+    def series_picture(self, study: str, series: str) -> Response:
+        """Return one slice of a series, before anything else of it is known."""
+        plane = self.services.pictures.middle_of(SeriesRef(study, series))
+        response = respond.json_response(voxels.plane_json(plane, None, 0.0, (0.0, 0.0, 0.0)))
+        response.headers["Cache-Control"] = "private, no-cache"
+        return response
+
     def region_known(self, study: str, series: str, region: str) -> Response:
         """Return the mask of a region of the catalogue."""
         ref = SeriesRef(study, series)

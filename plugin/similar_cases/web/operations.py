@@ -214,6 +214,11 @@ _LOOK = (
         content={wire.VOXELS: None}, is_cached=True, problems=(*_LOOK_PROBLEMS, 413),
     ),
     Operation(
+        name="series_picture", path=wire.ROUTE_SERIES_PICTURE, group="look",
+        summary="one slice of a series, indexed or not",
+        content={wire.JSON: schemas.Picture}, problems=_LOOK_PROBLEMS,
+    ),
+    Operation(
         name="region_known", path=wire.ROUTE_REGION_ONE, group="look", summary="the mask of a known region",
         content={wire.JSON: schemas.RegionMask}, problems=_LOOK_PROBLEMS,
     ),

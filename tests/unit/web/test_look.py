@@ -190,6 +190,15 @@ class TestCases:
         mask = np.repeat(np.arange(len(told["runs"])) % 2 == 1, told["runs"]).reshape(stored.shape)
         assert dice(mask, lesion_mask(archive.patients[2])[k]) > 0.9
 
+    def test_a_series_has_a_picture_before_anything_else_of_it_is_known(self, archive, ask):
+        ref = archive.refs[0]
+        path = wire.ROUTE_SERIES_PICTURE.format(study=ref.study_uid, series=ref.series_uid)
+        told = ask(path).get_json()
+        assert [told["rows"], told["columns"]] == list(archive.patients[0].shape[1:])
+        k = archive.patients[0].geometry.lps_to_index(np.array(told["affine"])[:3, 3])[0][0]
+        assert round(k) in range(archive.patients[0].shape[0])
+        assert ask(path.replace(ref.study_uid, "1.9")).status_code == 404
+
     def test_a_square_round_the_region_is_as_large_as_asked(self, archive, ask):
         case = region_of(ask, archive.refs[2])
         told = ask(wire.ROUTE_CASE_PICTURE.format(case=case["case"]) + "?side-mm=20").get_json()

@@ -3,7 +3,8 @@
 import { hurry, listSeries, repeat, retry, status } from "./client.js";
 import { announce, element, facts, show } from "./dom.js";
 import {
-  LINKED, STATES, WORDS, attempts, casesOf, date, doneOf, lastHour, ofMany, placeInQueue, seconds, troubleOf, workedFor,
+  LINKED, SPACES, STATES, WORDS, attempts, casesOf, date, doneOf, joined, lastHour, ofMany, placeInQueue, seconds, troubleOf, vectors,
+  workedFor,
 } from "./strings.js";
 
 const PAGE = 50;
@@ -73,7 +74,7 @@ function showOverview(place, now) {
   Object.assign(queue.firstChild, { max: Math.max(total, 1), value: done });
   show(queue.lastChild, facts([
     [WORDS.queue, doneOf(done, total)],
-    [STATES.working, working.length ? working.map((job) => element("div", { class: "number" }, element("span", { class: "uid" }, job.series), ` ${workedFor(job.since)}`)) : WORDS.nothingWorks],
+    [WORDS.now, working.length ? working.map((job) => element("div", { class: "number" }, element("span", { class: "uid" }, job.series), ` ${workedFor(job.since)}`)) : WORDS.nothingWorks],
     [WORDS.throughput, lastHour(now.last_hour.series, now.last_hour.seconds)],
     [WORDS.cases, casesOf(now.cases)],
     [WORDS.results, String(now.results)],
@@ -83,8 +84,8 @@ function showOverview(place, now) {
   models.dataset.shown = text;
   show(models.lastChild, facts([
     [WORDS.version, now.version],
-    ...now.spaces.map((space) => [space.level, `${space.model} (${space.version}), ${space.vectors}`]),
-    [WORDS.drawn, `${now.segmenter.name} ${now.segmenter.version}`],
+    ...now.spaces.map((space) => [SPACES[space.level] || space.level, `${space.model} (${space.version}), ${vectors(space.vectors)}`]),
+    [WORDS.segmenter, `${now.segmenter.name} ${now.segmenter.version}`],
     [WORDS.feedback, element("a", { href: "feedback?accept=text/csv", download: "feedback.csv" }, WORDS.feedbackCsv)],
   ]));
 }
@@ -107,7 +108,7 @@ function countButtons(states, chosen, choose) {
 }
 
 function seriesTable(page, refresh) {
-  const head = [WORDS.state, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, WORDS.act];
+  const head = [WORDS.state, WORDS.patient, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, WORDS.act];
   return element(
     "table",
     {},
@@ -119,11 +120,12 @@ function seriesTable(page, refresh) {
 function seriesLine(row, refresh) {
   const about = row.about || {};
   const address = `?${new URLSearchParams({ StudyInstanceUIDs: row.study, SeriesInstanceUIDs: row.series })}`;
-  const said = [about.study_description, about.series_description].filter(Boolean).join(" · ");
+  const said = joined(about.study_description, about.series_description);
   return element(
     "tr",
     {},
     element("td", {}, element("span", { class: `state ${row.state}` }, stateOf(row))),
+    element("td", {}, about.patient_id || ""),
     element("td", {}, row.modality || ""),
     element("td", {}, said || element("span", { class: "uid" }, row.series)),
     element("td", {}, about.study_date ? date(about.study_date) : ""),

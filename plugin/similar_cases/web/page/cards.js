@@ -3,7 +3,7 @@
 import { pictureOf } from "./client.js";
 import { element, facts } from "./dom.js";
 import { carried, presets, table } from "./grey.js";
-import { planeMask, section } from "./mask.js";
+import { extentOf, planeMask, section } from "./mask.js";
 import { voxelsOf } from "./stage.js";
 import * as say from "./strings.js";
 import { INKS, stroke } from "./view.js";
@@ -13,7 +13,6 @@ const PLANE = { name: "picture", axis: 0, across: { axis: 2, flip: false }, down
 const SIDE = 176;
 /** Reasons on a card; the others are one press away. */
 const SHOWN = 3;
-const fetched = new Map();
 
 /**
  * Make a card. `context`: {links, viewers, verdict, field (mm), window() → {window, unit, range} or null,
@@ -67,7 +66,7 @@ function more(found, region, { links }) {
     element("summary", {}, WORDS.more),
     reasonList(reasonsOf(found).slice(SHOWN)),
     facts([
-      [WORDS.description, [found.study_description, found.series_description].filter(Boolean).join(" · ")],
+      [WORDS.description, say.joined(found.study_description, found.series_description)],
       [WORDS.patient, found.patient_id],
       [WORDS.label, region.label],
       [WORDS.drawn, AUTHORS[region.authorship]],
@@ -126,7 +125,7 @@ function scores(found) {
 function keyPicture(found, context) {
   const canvas = element("canvas", { class: "key-picture", width: SIDE * 2, height: SIDE * 2, role: "img", "aria-label": alternative(found) });
   const picture = { canvas, told: null, draw: () => picture.told && paint(canvas, picture, context) };
-  picture.came = told(found, context.field)
+  picture.came = pictureOf(found.case, found.region ? context.field : 0)
     .then((answer) => {
       picture.told = answer;
       picture.values = voxelsOf(answer.voxels);
@@ -135,17 +134,6 @@ function keyPicture(found, context) {
     })
     .catch(() => canvas.classList.add("missing"));
   return picture;
-}
-
-function told(found, field) {
-  const key = `${found.case} ${found.region ? field : 0}`;
-  if (!fetched.has(key)) {
-    const answer = pictureOf(found.case, found.region ? field : 0);
-    fetched.set(key, answer);
-    answer.catch(() => fetched.delete(key));
-    if (fetched.size > 120) fetched.delete(fetched.keys().next().value);
-  }
-  return fetched.get(key);
 }
 
 const alternative = (found) =>
@@ -180,16 +168,8 @@ function paint(canvas, picture, context) {
 
 /** The middle of what is inside, in pixels. */
 function middleOf(mask) {
+  const [[left, top], [right, bottom]] = extentOf(mask);
   const [, rows, columns] = mask.size;
-  let [left, right, top, bottom] = [columns, -1, rows, -1];
-  for (let at = 0; at < mask.bits.length; at += 1) {
-    if (!mask.bits[at]) continue;
-    const [y, x] = [Math.floor(at / columns), at % columns];
-    left = Math.min(left, x);
-    right = Math.max(right, x);
-    top = Math.min(top, y);
-    bottom = y;
-  }
   return right < 0 ? [columns / 2, rows / 2] : [(left + right + 1) / 2, (top + bottom + 1) / 2];
 }
 

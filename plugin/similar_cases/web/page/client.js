@@ -55,8 +55,21 @@ export const slices = async (study, series, number, first, last, signal) => {
   const answer = await patiently(path, { signal, headers: { Accept: "application/octet-stream" } });
   return new Int16Array(await answer.arrayBuffer());
 };
-export const pictureOf = async (uid, side = 0) =>
-  (await patiently(`cases/${encodeURIComponent(uid)}/picture${side ? `?side-mm=${side}` : ""}`)).json();
+const pictures = new Map();
+/** The last pictures are kept: filters bring the same cases again and again. */
+export function pictureOf(uid, side = 0) {
+  const path = `cases/${encodeURIComponent(uid)}/picture${side ? `?side-mm=${side}` : ""}`;
+  if (!pictures.has(path)) {
+    const came = patiently(path).then((answer) => answer.json());
+    pictures.set(path, came);
+    came.catch(() => pictures.delete(path));
+    if (pictures.size > 120) pictures.delete(pictures.keys().next().value);
+  }
+  return pictures.get(path);
+}
+/** One slice of any series that the archive has. */
+export const middleOf = async (study, series) =>
+  (await answered(`studies/${encodeURIComponent(study)}/series/${encodeURIComponent(series)}/picture`)).json();
 export const regionOf = (study, series, trackingUid) =>
   asked(
     `studies/${encodeURIComponent(study)}/series/${encodeURIComponent(series)}/regions/${encodeURIComponent(trackingUid)}`,

@@ -22,6 +22,21 @@ function bitsOf(runs, length) {
   return bits;
 }
 
+/** The first and last column and row, [[left, top], [right, bottom]], of a plane's mask; right is -1 where it is empty. */
+export function extentOf(mask) {
+  const [, rows, columns] = mask.size;
+  let [left, right, top, bottom] = [columns, -1, rows, -1];
+  for (let at = 0; at < mask.bits.length; at += 1) {
+    if (!mask.bits[at]) continue;
+    const [y, x] = [Math.floor(at / columns), at % columns];
+    left = Math.min(left, x);
+    right = Math.max(right, x);
+    top = Math.min(top, y);
+    bottom = y;
+  }
+  return [[left, top], [right, bottom]];
+}
+
 /** The voxel inside, in the box's own index, that is nearest to `index`. */
 export function voxelNear({ size, bits }, index) {
   let [best, least] = [index, Infinity];

@@ -2,11 +2,13 @@
 
 import { regionOf, segment, similar } from "./client.js";
 import { Grid } from "./geometry.js";
-import { maskOf, voxelNear } from "./mask.js";
+import { extentOf, maskOf, planeMask, voxelNear } from "./mask.js";
 
 /** A click farther from the region than this part of its size, and than so many mm, begins a new one. */
 const NEAR_PART = 0.5;
 const NEAR_MM = 15;
+/** mm that a key picture shows where no region gives a scale */
+export const NO_REGION = 120;
 const NOTHING = { points: [], box: null, mask: null };
 
 export class Question {
@@ -111,6 +113,13 @@ export function outlined(told) {
     field: fieldOf(told.size_mm.slice(1), 1.8),
     around: fieldOf(told.size_mm, 1.5),
   };
+}
+
+/** The field of a key picture's region. */
+export function fieldOfPicture({ runs, rows, columns, spacing_mm: spacing }) {
+  if (!runs) return NO_REGION;
+  const [[left, top], [right, bottom]] = extentOf(planeMask(runs, rows, columns));
+  return fieldOf([(bottom - top + 1) * spacing[0], (right - left + 1) * spacing[1]], 1.8);
 }
 
 /** So many mm show what is of this size, with as much round it as `share` says; in whole centimetres. */

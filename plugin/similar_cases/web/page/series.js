@@ -2,11 +2,11 @@
 
 import { card, person } from "./cards.js";
 import { copy, csvOf, download } from "./carry.js";
-import { feedbackOn, hurry, oneSeries, plugins, regionOf, repeat, retry, status, tellFeedback } from "./client.js";
+import { feedbackOn, hurry, oneSeries, pictureOf, plugins, regionOf, repeat, retry, status, tellFeedback } from "./client.js";
 import { announce, element, facts, show } from "./dom.js";
 import { promptsOf, viewerOf } from "./embedded.js";
 import { Filters } from "./filters.js";
-import { Question, outlined } from "./question.js";
+import { NO_REGION, Question, fieldOfPicture, outlined } from "./question.js";
 import { showRadiomics } from "./radiomics.js";
 import { Stage, afterDrawing } from "./stage.js";
 import * as say from "./strings.js";
@@ -58,10 +58,16 @@ class SeriesPage {
   }
 
   /** Where the archive is, which viewers it has, and what was said of answers before; asked until it is known. */
-  async surroundings() {
-    if (this.links) return;
-    const { links } = await status();
-    const said = this.series ? (await feedbackOn(this.series)).feedback : [];
+  surroundings() {
+    this.around ||= this.lookAround().catch((error) => {
+      this.around = null;
+      throw error;
+    });
+    return this.around;
+  }
+
+  async lookAround() {
+    const [{ links }, { feedback: said }] = await Promise.all([status(), this.series ? feedbackOn(this.series) : { feedback: [] }]);
     for (const word of said) this.verdicts.set(`${word.asked_uid} ${word.case_uid}`, word.verdict);
     this.viewers = viewersOf(await plugins(links.orthanc), links.orthanc);
     this.links = links;
@@ -86,9 +92,13 @@ class SeriesPage {
   /** Return false when the series stands still. */
   async update() {
     try {
-      await this.surroundings();
+      const surroundings = this.surroundings();
+      surroundings.catch(() => {}); // told below, where the series itself is known
       const row = await oneSeries(this.series);
+      const before = this.links;
       this.taken(row);
+      await surroundings;
+      if (!before) this.heading(row);
       return !FINAL.includes(row.state);
     } catch (error) {
       show(this.head, this.title(WORDS.series));
@@ -106,10 +116,8 @@ class SeriesPage {
     this.last = fresh;
     this.row = row;
     if (before && before !== row.state) announce(say.stateNow(STATES[row.state]));
-    const held = this.head.contains(document.activeElement) ? document.activeElement.dataset.act : "";
-    show(this.head, ...this.headOf(row));
+    this.heading(row);
     show(this.standing, this.standingOf(row));
-    if (held) this.head.querySelector(`[data-act="${held}"]`)?.focus();
     this.openStage(row);
     if (row.state === "indexed") {
       this.knownRegions(row);
@@ -117,6 +125,12 @@ class SeriesPage {
       const first = row.cases.find((found) => found.region);
       if (first && this.question.kind === "none" && !this.isEmbedded) this.askKnown(first);
     }
+  }
+
+  heading(row) {
+    const held = this.head.contains(document.activeElement) ? document.activeElement.dataset.act : "";
+    show(this.head, ...this.headOf(row));
+    if (held) this.head.querySelector(`[data-act="${held}"]`)?.focus();
   }
 
   headOf(row) {
@@ -127,7 +141,7 @@ class SeriesPage {
     return [
       this.title(title || WORDS.series),
       element("span", { class: `state ${row.state}` }, STATES[row.state] || row.state || ""),
-      element("p", { class: "who quiet" }, [about.patient_id, person(about), about.study_date && say.date(about.study_date), about.study_description].filter(Boolean).join(" · ")),
+      element("p", { class: "who quiet" }, [about.patient_id, person(about), about.study_date && say.date(about.study_date), !title.includes(about.study_description) && about.study_description].filter(Boolean).join(" · ")),
       ["failed", "refused"].includes(row.state) && act("retry", WORDS.retry, retry),
       row.state === "waiting" && act("hurry", WORDS.hurry, hurry),
       row.orthanc_id && this.links && element("a", { href: `${this.links.explorer}#series?uuid=${encodeURIComponent(row.orthanc_id)}` }, WORDS.openInOrthanc),
@@ -261,33 +275,49 @@ class SeriesPage {
     return this.question.kind !== "prompt" && this.question.found?.case === uid;
   }
 
-  /** Find the region first, so that it stands on the images while the archive is searched. */
+  /** Hints show their region first, before the archive is searched; what is known already is sought at once. */
   async ask() {
     const signal = this.question.begin();
     const isPrompt = this.question.kind === "prompt";
     this.press();
-    this.showAsked(isPrompt ? WORDS.segmenting : "");
+    this.showAsked({ prompt: WORDS.segmenting, series: WORDS.seriesAsked }[this.question.kind] || "");
     delete this.stage.root.dataset.region;
     delete this.answers.dataset.shown;
     delete this.answers.dataset.pictures;
+    const shown = this.showMask(signal, isPrompt);
+    if (isPrompt && !(await shown)) return;
+    await Promise.all([shown, this.find(signal)]);
+  }
+
+  /** Return whether the region stands on the images. */
+  async showMask(signal, isPrompt) {
     try {
       const region = await this.question.region(signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       this.region = region;
       this.redraw();
-      if (region) {
-        this.showRegion(region);
-        if (isPrompt) afterDrawing(() => performance.mark("mask"));
-        this.stage.root.dataset.region = region.told.tracking_uid;
-      }
+      if (!region) return false;
+      this.showRegion(region);
+      if (isPrompt) afterDrawing(() => performance.mark("mask"));
+      this.stage.root.dataset.region = region.told.tracking_uid;
+      return true;
     } catch (error) {
-      if (signal.aborted) return;
-      if (isPrompt) return this.shownNothing(error);
-      // the archive lacks the mask: the cases can be found all the same
-      this.region = null;
-      this.redraw();
+      if (signal.aborted) return false;
+      if (isPrompt) this.shownNothing(error);
+      else {
+        // the archive lacks the mask: the cases can be found all the same
+        this.region = null;
+        this.redraw();
+      }
+      return false;
     }
-    await this.find(signal);
+  }
+
+  /** So many mm a key picture should show, to be at the question's scale. */
+  async fieldAsked() {
+    if (this.region) return this.region.field;
+    const { kind, found } = this.question;
+    return kind === "known" ? fieldOfPicture(await pictureOf(found.case).catch(() => ({}))) : NO_REGION;
   }
 
   /** Hints gave no region: a correction is taken back, and what it corrected stays. */
@@ -335,8 +365,9 @@ class SeriesPage {
     if (!this.cards.length || !this.answer) show(this.answers, element("p", { class: "quiet" }, WORDS.searching));
     try {
       await this.surroundings();
-      const answer = await this.question.answer(this.filters.asked(), signal);
+      const [answer, field] = await Promise.all([this.question.answer(this.filters.asked(), signal), this.fieldAsked()]);
       if (signal.aborted) return;
+      this.field = field;
       this.answer = answer || { cases: [], candidates: 0, remaining: 0 };
       this.showAnswer();
     } catch (error) {
@@ -373,7 +404,7 @@ class SeriesPage {
     return {
       links: this.links,
       viewers: this.viewers,
-      field: this.region?.field || 120,
+      field: this.field,
       window: () => scene.volume && { window: scene.window, unit: scene.volume.unit, range: scene.volume.range },
       verdict: (found) => this.verdicts.get(`${this.askedUid()} ${found.case}`),
       does: {

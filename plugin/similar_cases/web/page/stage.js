@@ -1,6 +1,6 @@
 // The light box: one series in three planes, and, to compare, another one beside it.
 
-import { pictureOf } from "./client.js";
+import { middleOf, pictureOf } from "./client.js";
 import { element, show } from "./dom.js";
 import { carried, firstWindow, presets } from "./grey.js";
 import { linkOf } from "./link.js";
@@ -69,7 +69,7 @@ export class Stage {
 
   // --- what is shown -----------------------------------------------------------------------------------------
 
-  /** Open a series; `known` is a case of it, whose key picture stands until the volume has come. */
+  /** Open a series; a picture stands until the volume has come: that of `known`, a case of it, or one of its slices. */
   async open({ study, series, number = 0, known }) {
     this.loading?.abort();
     const loading = new AbortController();
@@ -78,7 +78,7 @@ export class Stage {
     this.progress.hidden = false;
     this.progress.removeAttribute("value");
     this.state.textContent = WORDS.loadingImages;
-    const poster = known ? this.poster(known, loading.signal) : null;
+    const poster = this.poster(known, loading.signal);
     try {
       await load({
         study, series, number, signal: loading.signal,
@@ -102,13 +102,13 @@ export class Stage {
 
   async poster(known, signal) {
     try {
-      const told = await pictureOf(known.case);
+      const told = await (known ? pictureOf(known.case) : middleOf(this.study, this.series));
       if (signal.aborted || this.real === this.series) return;
       const volume = volumeOfPicture(told);
       this.isPoster = true;
       this.frame.classList.add("poster");
       this.scene.regions = told.runs ? [{ mask: planeMask(told.runs, told.rows, told.columns), kind: "asked", centroid: known.region?.centroid_lps }] : [];
-      this.put(volume, known.region?.centroid_lps || volume.grid.toLps(volume.grid.middle()), known.body_part_examined);
+      this.put(volume, known?.region?.centroid_lps || volume.grid.toLps(volume.grid.middle()), known?.body_part_examined);
       performance.mark("first-picture");
     } catch {
       this.isPoster = false;

@@ -11,6 +11,8 @@ export const STATES = {
 // an annotation that is indexed is known to its images; nothing is similar to it
 export const LINKED = "linked";
 
+export const SPACES = { region: "Regions by", series: "Series by" };
+
 export const WORDS = {
   archive: "Archive",
   all: "all",
@@ -97,6 +99,9 @@ export const WORDS = {
   feedback: "Feedback",
   feedbackCsv: "All feedback as CSV",
   nothingWorks: "Nothing is being processed.",
+  now: "Being processed",
+  segmenter: "Outlines by",
+  seriesAsked: "The whole series is compared, slice by slice.",
 };
 
 export const WINDOWS = {
@@ -178,7 +183,7 @@ const FEATURES = {
 };
 
 export const agesAround = (age, span) => `Age ${Math.max(0, Math.floor(age) - span)}–${Math.floor(age) + span}`;
-export const sameBodyPart = (part) => `Same body part (${part})`;
+export const sameBodyPart = (part) => `Same body part (${plainPart(part)})`;
 export const placeInQueue = (place) => (place === 0 ? "next in the queue" : `${place} before it in the queue`);
 export const attempts = (count) => (count === 1 ? "1 attempt" : `${count} attempts`);
 export const ofMany = (shown, total) => `${shown} of ${total}`;
@@ -210,11 +215,21 @@ export const casesOf = ({ region = 0, series = 0 }) => `${region} regions, ${ser
 export const workedFor = (since) => `for ${Math.max(0, Math.round(Date.now() / 1000 - since))} s`;
 export const doneOf = (done, total) => `${done} of ${total} series done`;
 export const findingOf = (region, found) =>
-  [region?.finding?.meaning, region?.finding_site?.meaning || found.body_part_examined, region?.volume_ml !== undefined ? millilitres(region.volume_ml) : ""]
+  [region?.finding?.meaning, region?.finding_site?.meaning || plainPart(found.body_part_examined), region?.volume_ml !== undefined ? millilitres(region.volume_ml) : ""]
     .filter(Boolean)
     .join(" · ");
 export const troubleOf = (error) =>
   [401, 403].includes(error.status) ? WORDS.noRights : [0, 503, 504].includes(error.status) ? WORDS.workerAway : error.message || WORDS.workerAway;
+/** Descriptions in one line; one that says what another says already is left out. */
+export const joined = (...texts) => {
+  const told = texts.filter(Boolean);
+  return told.filter((text, at) => !told.some((other, place) => place !== at && (other.length > text.length || (other === text && place < at)) && other.includes(text))).join(" · ");
+};
+/** A body part as DICOM writes it (EXTREMITY), as people do. */
+export const plainPart = (part) => (part && part === part.toUpperCase() ? part[0] + part.slice(1).toLowerCase() : part || "");
+export const vectors = (count) => (count === 1 ? "1 vector" : `${count} vectors`);
+export const windowOf = ({ centre, width }) => `C ${shortWhole(centre)} W ${shortWhole(width)}`;
+const shortWhole = (value) => (Math.abs(value) >= 20 ? String(Math.round(value)) : String(Number(value.toPrecision(3))));
 export const date = (dicomDate) =>
   /^\d{8}$/.test(dicomDate || "")
     ? `${dicomDate.slice(0, 4)}-${dicomDate.slice(4, 6)}-${dicomDate.slice(6, 8)}`

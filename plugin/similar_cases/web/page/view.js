@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { section } from "./mask.js";
 import { hands } from "./hands.js";
-import { WORDS, planeName, sliceOf } from "./strings.js";
+import { WORDS, planeName, sliceOf, windowOf } from "./strings.js";
 
 /** Told apart by lightness and by dashes as well as by colour (Okabe and Ito's palette). */
 export const INKS = {
@@ -27,7 +27,8 @@ export class View {
       "aria-describedby": "keys",
     });
     this.told = element("output", { class: "slice-told", "aria-hidden": "true" });
-    this.root = element("div", { class: "view" }, this.canvas, this.told);
+    this.grey = element("output", { class: "grey-told", "aria-hidden": "true" });
+    this.root = element("div", { class: "view" }, this.canvas, this.told, this.grey);
     this.buffer = document.createElement("canvas");
     this.stop = scene.listen(() => this.ask());
     this.resized = new ResizeObserver(() => this.ask());
@@ -161,8 +162,8 @@ export class View {
     if (scene.showsCrosshair) this.crosshair(pen);
     this.prompts(pen);
     this.letters(pen);
-    const told = sliceOf(planeName(this.plane.name), this.at + 1, scene.volume.grid.shape[this.plane.axis]);
-    if (this.told.textContent !== told) this.told.textContent = told;
+    tell(this.told, sliceOf(planeName(this.plane.name), this.at + 1, scene.volume.grid.shape[this.plane.axis]));
+    tell(this.grey, this.planeAt ? "" : windowOf(scene.window));
     canvas.dataset.slice = String(this.at);
   }
 
@@ -249,6 +250,11 @@ export class View {
       pen.fillText(letter, x, y);
     }
   }
+}
+
+/** Change a text where it is another: the page is laid out anew for each change. */
+function tell(place, text) {
+  if (place.textContent !== text) place.textContent = text;
 }
 
 /** Outline a section, and leave what is inside to be seen; `origin` and `step` take its pixels to the canvas. */
