@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from similar_cases import wire
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.conditions import ATTRIBUTES
-from similar_cases.web import schemas
+from similar_cases.web import answer_schemas, schemas
 from similar_cases.web.ask import DEFAULT_LIMIT, MAX_OFFSET, MAX_VALUE
 from similar_cases.web.question import SimilarBody
 from similar_cases.web.said import FeedbackBody, RegionBody
@@ -122,7 +122,7 @@ SERIES = _parameter("series", "words on answers to questions about that series a
 
 #: what `find similar` answers in
 SIMILAR_CONTENT: Mapping[str, type[Any] | None] = {
-    wire.JSON: schemas.SimilarAnswer,
+    wire.JSON: answer_schemas.SimilarAnswer,
     wire.DICOM_JSON: schemas.DicomItems,
     wire.DICOM_XML: None,
 }

@@ -224,47 +224,6 @@ class SeriesWithCases(SeriesStanding):
     cases: list[CaseFacts]
 
 
-class Part(Closed):
-    """One named part of a score, and its weight in the total."""
-
-    name: str
-    value: Fraction
-    weight: float
-
-
-class FoundCase(CaseFacts):
-    """One answer: a case, its rank from 1, its score in named parts, and the reasons in words."""
-
-    rank: Annotated[int, Field(ge=1)]
-    score: Fraction
-    parts: list[Part]
-    reasons: list[str]
-    orthanc_id: NotRequired[str]
-
-
-class SegmentedRegion(Closed):
-    """The region that hints gave there and then."""
-
-    volume_ml: float
-    centroid_lps: Triple
-
-
-class AskedAbout(Closed):
-    """What was asked about, as it was described."""
-
-    radiomics: NotRequired[Features]
-
-
-class SimilarAnswer(Closed):
-    """A page of similar cases, the most similar first."""
-
-    cases: list[FoundCase]
-    candidates: Annotated[int, Field(description="how many passed the filters")]
-    remaining: Annotated[int, Field(description="how many stand behind this page")]
-    segmented: NotRequired[SegmentedRegion]
-    asked: NotRequired[AskedAbout]
-
-
 class DicomAttribute(Closed):
     """One attribute of the DICOM JSON Model (PS3.18 F.2)."""
 
