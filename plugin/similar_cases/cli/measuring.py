@@ -56,6 +56,11 @@ _TOTAL = (
     "sNNNN/segmentations/CLASS.nii.gz."
 )
 
+_TUMOURS = (
+    "\n\nDIR is BraTS: CASE/CASE-t1c.nii.gz with CASE-seg.nii.gz; or NSCLC-Radiomics as TCIA gives it: one folder a "
+    "patient with DICOM CT and RTSTRUCT (GTV-1 and others, Lung-Left, Lung-Right) at any depth."
+)
+
 Tables = Callable[["Bench", Split], Sequence["Table"]]
 
 
@@ -66,6 +71,7 @@ def register(group: typer.Typer) -> None:
         ("radiomics", _radiomics, f"Correlate radiomics with those of the five most similar lesions.{_OWN}"),
         ("location", _location, f"Count answers that lie where the query does: P@5 by region of the body.{_OWN}"),
         ("3d-mir", _mir_3d, f"Seek volumes by volumes: P@k by lesion flag and group, as 3D-MIR.{_MSD}"),
+        ("radiomics-retrieval", _tumours, f"Seek tumours by place and radiomics, as RadiomicsRetrieval.{_TUMOURS}"),
         ("totalsegmentator", _organs, f"Seek volumes that show the same organs: recall by class.{_TOTAL}"),
     ):
         group.command(name, help=told)(_command(tables))
@@ -119,6 +125,12 @@ def _organs(bench: Bench, _: Split) -> Sequence[Table]:
     from similar_cases.evaluate.volume_tables import totalsegmentator_table
 
     return [totalsegmentator_table(bench)]
+
+
+def _tumours(bench: Bench, _: Split) -> Sequence[Table]:
+    from similar_cases.evaluate.tumour_tables import radiomics_retrieval_table
+
+    return [radiomics_retrieval_table(bench)]
 
 
 def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: Path, segmenter: str) -> Bench:

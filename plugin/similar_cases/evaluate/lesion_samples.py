@@ -71,14 +71,14 @@ def samples_in(data: Path, split: Split, *, absent_is_fine: bool = False) -> lis
 
 
 def annotated(
-    instances: Sequence[Dataset], wanted: Callable[[str], bool] = lambda label: True, *, anatomy: bool = False
+    instances: Sequence[Dataset], wanted: Callable[[str], bool] = lambda label: True, *, anatomy: bool | None = False
 ) -> list[Lesion]:
     """Return the lesions that the annotations among `instances` outline in their one image series.
 
     Args:
         instances: one image series with its RTSTRUCT or SEG; other objects are passed over. They are consumed.
         wanted: tells by its label whether an outline counts.
-        anatomy: whether organs count instead of lesions.
+        anatomy: whether organs count instead of lesions; None takes both.
     """
     annotations = [one for one in instances if is_annotation(one.get("Modality", ""))]
     images = [one for one in instances if one.get("Modality", "") in _MODALITIES.values()]
@@ -87,7 +87,9 @@ def annotated(
         prompts
         for annotation in annotations
         for prompts in read_prompts(annotation, volume)
-        if prompts.is_expert_mask and is_anatomy(prompts.finding) is anatomy and wanted(prompts.label)
+        if prompts.is_expert_mask
+        and (anatomy is None or is_anatomy(prompts.finding) is anatomy)
+        and wanted(prompts.label)
     ]
     shape = volume.geometry.shape
     return [Lesion(volume, region_of_expert(volume, one).full_mask(shape), one.label) for one in outlines]

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from tests.phantoms import to_bytes
 from tests.unit.evaluate.tiny_data import phantom, write_nifti
 
-from similar_cases.demo.phantoms import LesionKind, lesion_mask, phantom_array
+from similar_cases.demo.annotations import structure_set_of
+from similar_cases.demo.phantoms import LesionKind, lesion_mask, phantom_array, phantom_series
 
 SHAPE = (8, 24, 24)
 
@@ -56,4 +58,35 @@ def total_segmentator(root: Path, splits: Sequence[str]) -> Path:
         rows.append((name, "50", "m", split))
     with (root / "meta.csv").open("w", newline="") as file:
         csv.writer(file, delimiter=";").writerows(rows)
+    return root
+
+
+def brats(root: Path, cases: Mapping[str, tuple[float, float, float]]) -> Path:
+    """Write case → where its tumour's middle lies, LPS mm; background is 0, as skull-stripped heads have it."""
+    for number, (name, where) in enumerate(cases.items()):
+        one = phantom(name, "MR", shape=(16, 24, 24), lesion_lps=where, lesion_radius_mm=9.0, seed=number)
+        array = phantom_array(one)
+        array[:1], array[:, :2] = array.min(), array.min()
+        write_nifti(root / name / f"{name}-t1c.nii.gz", one, array)
+        write_nifti(root / name / f"{name}-seg.nii.gz", one, lesion_mask(one))
+    return root
+
+
+def nsclc(root: Path, patients: Mapping[str, tuple[float, float, float]]) -> Path:
+    """Write patient → where the tumour's middle lies, with both lungs outlined, as TCIA's folders have it."""
+    for number, (name, where) in enumerate(patients.items()):
+        one = phantom(name, "CT", shape=(16, 40, 44), lesion_lps=where, lesion_radius_mm=8.0, seed=number)
+        folder = root / name / "study"
+        images = phantom_series(one)
+        for at, image in enumerate(images):
+            path = folder / "ct" / f"{at:03}.dcm"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(to_bytes(image))
+        lung = np.zeros(one.shape, bool)
+        lung[1:15, 6:34, 4:18] = True  # columns run to the patient's left: this is the right one
+        outlines = {"GTV-1": lesion_mask(one), "Lung-Right": lung, "Lung-Left": lung[:, :, ::-1]}
+        for at, (label, mask) in enumerate(outlines.items()):
+            path = folder / f"outlines{at}" / "1.dcm"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(to_bytes(structure_set_of(images, mask, label)))
     return root

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from tests.unit.evaluate.cheap_embedder import CheapEmbedder
-from tests.unit.evaluate.published import decathlon, total_segmentator
+from tests.unit.evaluate.published import brats, decathlon, total_segmentator
 from tests.unit.evaluate.tiny_data import tiny_data
 from typer.testing import CliRunner
 
@@ -116,3 +116,14 @@ def test_totalsegmentator_runs_on_its_layout(tmp_path, cache):
 def test_help_tells_the_layout():
     assert "imagesTr" in run("3d-mir", "--help").stdout
     assert "segmentations/CLASS" in run("totalsegmentator", "--help").stdout.replace("\n", "").replace(" ", "")
+
+
+def test_radiomics_retrieval_tells_masks_and_clicks_apart(tmp_path, cache):
+    places = [(14.0, -6.0, 16.0), (-14.0, 8.0, -16.0)]
+    data = brats(tmp_path / "brats", {f"BraTS-GLI-{n:05}-000": places[n % 2] for n in range(4)})
+    rows = json.loads(run("radiomics-retrieval", "--data", data, "--cache", cache, "--json").stdout)["rows"]
+    assert {row["data"] for row in rows} == {"BraTS, expert's mask", "BraTS, one click"}
+    place = next(row for row in rows if (row["way"], row["metric"]) == ("place in the volume", "P@5"))
+    assert (place["n"], place["chance"]) == (4, pytest.approx(1 / 3, abs=1e-4))
+    assert place["paper"].startswith(".9117")
+    assert {row["task"] for row in rows} > {"same place", "image", "all 72", "glcm (24)"}
