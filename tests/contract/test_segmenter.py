@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.unit.segment.large_models import small_vista3d
+from tests.unit.segment.large_models import small_sam_med3d, small_vista3d
 from tests.unit.segment.lesions import ball_volume, dice, point
 from tests.unit.segment.promptable_bundles import random_bundle
 
@@ -18,6 +18,7 @@ from similar_cases.segment.segmenter import Segmenter
 UNTRAINED = {
     "promptable, random weights": lambda folder: PromptableSegmenter(random_bundle(folder)),
     "vista3d, random weights": small_vista3d,
+    "sam-med3d, random weights": small_sam_med3d,
 }
 #: takes volumes of CT alone
 OF_CT = ("VISTA3D",)

@@ -41,6 +41,12 @@ _KINDS = (
         licence='NVIDIA License (LICENSE.weights): non-commercial, "research or evaluation purposes only"',
     ),
     ModelKind(
+        name="sam-med3d",
+        use=ModelUse.SEGMENT,
+        what="SAM-Med3D or SAM-Med3D-turbo, points in any 3-D image: sam_med3d_turbo.pth; needs the extra sam-med3d",
+        licence="Apache-2.0",
+    ),
+    ModelKind(
         name="monai-bundle",
         use=ModelUse.SEGMENT,
         what="the folder of a MONAI bundle whose network is VISTA3D's, or ours of another training",

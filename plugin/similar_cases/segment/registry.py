@@ -81,6 +81,12 @@ def _vista3d(choice: SegmenterChoice) -> Segmenter:
     return Vista3dSegmenter(_weights(choice), choice.device)
 
 
+def _sam_med3d(choice: SegmenterChoice) -> Segmenter:
+    from similar_cases.segment.backends.sam_med3d import SamMed3dSegmenter
+
+    return SamMed3dSegmenter(_weights(choice), choice.device)
+
+
 def _bundle(choice: SegmenterChoice) -> Segmenter:
     """Open a MONAI bundle by what its own configuration says that it is."""
     from similar_cases.segment.backends.promptable.segmenter import PromptableSegmenter
@@ -102,4 +108,4 @@ def _weights(choice: SegmenterChoice) -> ModelFile:
 
 
 #: what draws with weights that the site has, by their kind
-SEGMENTERS_OF_KINDS = SegmenterRegistry({"vista3d": _vista3d, "monai-bundle": _bundle})
+SEGMENTERS_OF_KINDS = SegmenterRegistry({"vista3d": _vista3d, "monai-bundle": _bundle, "sam-med3d": _sam_med3d})

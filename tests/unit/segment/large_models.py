@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import torch
+from medim.models.sam_med3d import build_sam3D_vit_b_ori
 from monai.networks.nets.vista3d import vista3d132
 
 from similar_cases.models.model_file import ModelFile, sha256_of
+from similar_cases.segment.backends.sam_med3d import SamMed3dSegmenter
 from similar_cases.segment.backends.vista3d import Vista3dSegmenter, VistaRecipe
 
 #: channels in place of 48; every module and every name is that of the released weights
@@ -38,6 +40,31 @@ def vista3d_bundle(folder: Path, network: torch.nn.Module | None = None, **chang
     (folder / "configs" / "metadata.json").write_text(json.dumps({"version": "0.6.0", "name": "VISTA-3D"}))
     torch.save((network or random_vista3d()).state_dict(), folder / "models" / "model.pt")
     return folder
+
+
+def random_sam_med3d(seed: int = 6) -> torch.nn.Module:
+    """A ViT of two blocks, one of them looking through windows, on 32 voxels a side."""
+    torch.manual_seed(seed)
+    return build_sam3D_vit_b_ori(
+        encoder_embed_dim=48,
+        encoder_depth=2,
+        encoder_num_heads=4,
+        encoder_global_attn_indexes=[1],
+        prompt_embed_dim=48,
+        image_size=32,
+        vit_patch_size=16,
+    ).eval()
+
+
+def sam_med3d_file(folder: Path, network: torch.nn.Module | None = None) -> Path:
+    """Write a checkpoint as its training does."""
+    path = folder / "sam_med3d_turbo.pth"
+    torch.save({"model_state_dict": (network or random_sam_med3d()).state_dict()}, path)
+    return path
+
+
+def small_sam_med3d(folder: Path) -> SamMed3dSegmenter:
+    return SamMed3dSegmenter(model_of(sam_med3d_file(folder), "sam-med3d"))
 
 
 def model_of(path: Path, kind: str) -> ModelFile:

@@ -83,7 +83,7 @@ class Vista3dSegmenter:
         told = [(one.name, f"{getattr(self._recipe, one.name):g}") for one in fields(VistaRecipe)]
         self._identity = AlgorithmIdentity(
             name="VISTA3D",
-            version=model.version or version,
+            version=model.version or version or model.sha256[:12],
             parameters=tuple(sorted([*told, ("weights_sha256", model.sha256[:16])])),
         )
 
