@@ -1,7 +1,9 @@
 """The OpenAPI 3.1 document of the API, made from the table of operations and the types of bodies and answers."""
 
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -21,6 +23,12 @@ text/plain. Research software: not a medical device.
 """
 
 Schema = dict[str, Any]
+
+
+@lru_cache(maxsize=8)
+def text(server: str, version: str) -> str:
+    """Return the same as JSON, kept for the next caller."""
+    return json.dumps(document(server, version), ensure_ascii=False)
 
 
 def document(server: str, version: str) -> Schema:

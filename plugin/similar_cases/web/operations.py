@@ -283,7 +283,7 @@ _SERVICE = (
     Operation(
         name="capabilities", path=wire.ROUTE_CAPABILITIES, group="service",
         summary="the capabilities (PS3.18 8.9), which OPTIONS on the root answers, too",
-        parameters=(ACCEPT,), content={WADL: None, wire.JSON: None}, is_cached=True, problems=(406,),
+        parameters=(ACCEPT,), content={WADL: None, wire.JSON: None}, is_cached=True, problems=(400, 406),
     ),
 )  # fmt: skip
 OPERATIONS: tuple[Operation, ...] = (*_FIND, *_ARCHIVE, *_LOOK, *_FEEDBACK, *_SERVICE)

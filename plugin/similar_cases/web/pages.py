@@ -1,8 +1,8 @@
 """What people and tools read about the worker: the page, the API's document, its reading, and the capabilities."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from flask import Response, request, send_from_directory
 from jinja2 import Environment, FileSystemLoader
@@ -49,14 +49,14 @@ class Pages:
     def openapi(self) -> Response:
         """Return the OpenAPI document."""
         told = self._document()
-        return respond.cached("openapi", told, make=lambda: respond.json_response(told))
+        return respond.cached("openapi", told, make=lambda: Response(told, content_type=wire.JSON))
 
     def reading(self) -> Response:
         """Return the same, to be read by people."""
         told = self._document()
 
         def made() -> Response:
-            text = self._templates.get_template("api.html").render(document=told)
+            text = self._templates.get_template("api.html").render(document=json.loads(told))
             return Response(text, content_type="text/html; charset=utf-8")
 
         return respond.cached("reading", told, make=made)
@@ -82,5 +82,5 @@ class Pages:
     def _server(self) -> str:
         return f"{respond.forwarded_prefix(request.headers)}{self.options.prefix}"
 
-    def _document(self) -> dict[str, Any]:
-        return openapi.document(self._server(), self.options.version)
+    def _document(self) -> str:
+        return openapi.text(self._server(), self.options.version)

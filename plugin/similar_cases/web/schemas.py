@@ -18,7 +18,9 @@ _CLOSED = ConfigDict(extra="forbid")
 UID_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64}
 Uid = Annotated[str, WithJsonSchema(UID_SCHEMA)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Triple = tuple[float, float, float]
+Triple = Annotated[list[float], Field(min_length=3, max_length=3)]
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+Index = Annotated[list[int], Field(min_length=3, max_length=3)]
 Affine = Annotated[list[list[float]], Field(description="4 × 4, row by row: homogeneous (k, j, i) to LPS mm")]
 Runs = Annotated[list[int], Field(description="lengths of runs in C order: outside first, then inside, in turn")]
 Features = Annotated[dict[str, float], Field(description="radiomics by name; one that could not be computed is absent")]
@@ -246,7 +248,7 @@ class OtherVolume(Closed):
 class Grid(Closed):
     """Where voxels lie: axes (slice k, row j, column i)."""
 
-    shape: tuple[int, int, int]
+    shape: Index
     spacing_mm: Triple
     affine: Affine
     frame_of_reference: str
@@ -259,7 +261,7 @@ class VolumeFacts(Grid):
     modality: str
     slope: float
     intercept: float
-    range: tuple[float, float]
+    range: Pair
     number: int
     label: str
     notes: list[str]
@@ -275,14 +277,14 @@ class RegionMask(Closed):
     tracking_uid: Uid
     volume_ml: float
     centroid_lps: Triple
-    lower_index: tuple[int, int, int]
-    upper_index: tuple[int, int, int]
+    lower_index: Index
+    upper_index: Index
     size_mm: Triple
     voxels: int
     algorithm: str
     quality: float | None
     affine: Affine
-    shape: tuple[int, int, int]
+    shape: Index
     runs: Runs
 
 
@@ -291,13 +293,13 @@ class Picture(Closed):
 
     rows: int
     columns: int
-    spacing_mm: tuple[float, float]
-    origin_index: tuple[int, int]
+    spacing_mm: Pair
+    origin_index: Annotated[list[int], Field(min_length=2, max_length=2)]
     affine: Affine
     unit: str
     slope: float
     intercept: float
-    range: tuple[float, float]
+    range: Pair
     voxels: str
     runs: NotRequired[Runs]
 
