@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +16,10 @@ from similar_cases.evaluate.split import Split
 
 if TYPE_CHECKING:
     from similar_cases.describe.embedder import Embedder
+    from similar_cases.domain.description import EmbeddingSpace
     from similar_cases.evaluate.bench import Bench
     from similar_cases.evaluate.table import Table
+    from similar_cases.index.case_index import CaseIndex
 
 Data = Annotated[
     Path,
@@ -61,7 +65,7 @@ _TUMOURS = (
     "patient with DICOM CT and RTSTRUCT (GTV-1 and others, Lung-Left, Lung-Right) at any depth."
 )
 
-Tables = Callable[["Bench", Split], Sequence["Table"]]
+Tables = Callable[["Bench", Split], Iterable["Table"]]
 
 
 def register(group: typer.Typer) -> None:
@@ -73,6 +77,7 @@ def register(group: typer.Typer) -> None:
         ("3d-mir", _mir_3d, f"Seek volumes by volumes: P@k by lesion flag and group, as 3D-MIR.{_MSD}"),
         ("radiomics-retrieval", _tumours, f"Seek tumours by place and radiomics, as RadiomicsRetrieval.{_TUMOURS}"),
         ("totalsegmentator", _organs, f"Seek volumes that show the same organs: recall by class.{_TOTAL}"),
+        ("all", _all, f"Run every protocol that the folder of data sets allows, with the splits that each has.{_OWN}"),
     ):
         group.command(name, help=told)(_command(tables))
 
@@ -91,10 +96,19 @@ def _command(tables: Tables) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         with answering(as_json=as_json):
-            made = tables(_bench(context, data, embedder, cache, segmenter), split)
+            made = list(tables(_bench(context, data, embedder, cache, segmenter), split))
             _show(made, markdown, as_json=as_json)
 
     return command
+
+
+def _all(bench: Bench, _: Split) -> Iterator[Table]:
+    yield from _same_lesion(bench, Split.VALIDATION)
+    yield from _same_lesion(bench, Split.TRAINING)
+    yield from _radiomics(bench, Split.VALIDATION)
+    yield from _location(bench, Split.VALIDATION)
+    yield from _location(bench, Split.TEST)
+    yield from _mir_3d(bench, Split.VALIDATION)
 
 
 def _same_lesion(bench: Bench, split: Split) -> Sequence[Table]:
@@ -140,7 +154,7 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
     from similar_cases.evaluate.describe_samples import Describers
     from similar_cases.evaluate.embedders import open_compared
     from similar_cases.evaluate.result_store import ResultStore
-    from similar_cases.index.exact import ExactIndex
+    from similar_cases.index.registry import CASE_INDEXES
 
     session = session_of(context)
     settings = session.effective().settings
@@ -159,8 +173,16 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
         store=ResultStore(cache),
         progress=progress_bar,
         clicking=bootstrap.open_segmenter(clicking),
-        indexes={"exact": lambda space: ExactIndex(space, bootstrap.device(settings))},
+        indexes={told: partial(_index, CASE_INDEXES[name], bootstrap.device(settings)) for told, name in _INDEXES},
     )
+
+
+#: what tables call the indexes that are compared, the exact one first, and their names
+_INDEXES = (("exact", "exact"), *((("HNSW", "faiss-hnsw"),) if find_spec("faiss") else ()))
+
+
+def _index(create: Callable[[EmbeddingSpace, str], CaseIndex], device: str, space: EmbeddingSpace) -> CaseIndex:
+    return create(space, device)
 
 
 def _show(tables: Sequence[Table], markdown: Path | None, *, as_json: bool) -> None:

@@ -10,9 +10,9 @@ from similar_cases.evaluate.describe_samples import DescribedRegion
 from similar_cases.evaluate.lesion_samples import samples_in
 from similar_cases.evaluate.location_precision import by_place, landmark_distance, organ_in_another, region_precision
 from similar_cases.evaluate.organ_samples import organ_samples
-from similar_cases.evaluate.radiomics_agreement import Asking, radiomics_agreement
+from similar_cases.evaluate.radiomics_agreement import NO_FEATURES, ONE_FEATURE, Asking, radiomics_agreement
 from similar_cases.evaluate.row import Row
-from similar_cases.evaluate.same_lesion import same_lesion
+from similar_cases.evaluate.same_lesion import ALL_PAIRS, fusion_verdicts, same_lesion
 from similar_cases.evaluate.split import Split
 from similar_cases.evaluate.table import Table
 from similar_cases.evaluate.ways import Way, by_learned_radiomics, by_radiomics, by_vector, fused
@@ -27,15 +27,17 @@ def same_lesion_table(bench: Bench, split: Split) -> Table:
     queries = _of_dataset(bench, "sarcoma", split)
     others = _of_dataset(bench, "sarcoma", _other(split))
     rows: list[Row] = []
-    for archive, told in ((queries, "these patients"), (queries + others, "all patients")):
-        ways = _ways(bench, queries + others)
+    ways = _ways(bench, queries + others)
+    shown = {way.name for way in ways if "untrained" not in way.name}
+    for archive, told in ((queries, _ALONE), (queries + others, "all patients")):
         rows += same_lesion(queries, archive, ways, f"sarcoma, {split.value}; archive: {told}")
     return Table(
         name=f"same-lesion {split.value}",
         title=f"Same lesion in another modality ({split.value} patients)",
         command=f"similar-cases evaluate same-lesion --data DIR --split {split.value}",
-        remarks=_SAME_LESION,
+        remarks=(*_SAME_LESION, *fusion_verdicts(rows)),
         rows=rows,
+        told=lambda row: row.task == ALL_PAIRS or (row.metric == "MRR" and row.way in shown and _ALONE in row.data),
     )
 
 
@@ -64,6 +66,7 @@ def radiomics_table(bench: Bench, split: Split) -> Table:
         command=f"similar-cases evaluate radiomics --data DIR --split {split.value}",
         remarks=_RADIOMICS,
         rows=rows,
+        told=lambda row: "hippocampus" not in row.data or row.task in _BRIEF,
     )
 
 
@@ -94,6 +97,10 @@ def location_table(bench: Bench, split: Split) -> Table:
     )
 
 
+#: what is told of a data set that has more rows than news
+_BRIEF = (NO_FEATURES, "all 72", ONE_FEATURE)
+#: what the rows say of an archive of the asking patients alone
+_ALONE = "these patients"
 #: an archive of fewer patients makes five answers of nearly all
 _LEAST_PATIENTS = 10
 

@@ -44,6 +44,28 @@ def same_lesion(
     )
 
 
+def fusion_verdicts(rows: Sequence[Row]) -> list[str]:
+    """Say for each archive and metric, over all pairs, whether the best fusion beats the best single way.
+
+    A way is a fusion when its name has a ``+``, as `ways.fused` writes it.
+    """
+    told = []
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.task == ALL_PAIRS:
+            groups.setdefault((row.data, row.metric), []).append(row)
+    for (data, metric), group in groups.items():
+        fusions, singles = ([row for row in group if ("+" in row.way) is mixed] for mixed in (True, False))
+        if fusions and singles:
+            best, alone = max(fusions, key=lambda row: row.value), max(singles, key=lambda row: row.value)
+            verdict = "beats" if best.value > alone.value else "does not beat"
+            told.append(
+                f"{data}, {metric}: the best fusion ({best.way}, {best.value:.3f}) {verdict} the best single way "
+                f"({alone.way}, {alone.value:.3f})."
+            )
+    return told
+
+
 def _outcomes(query: DescribedRegion, archive: Sequence[DescribedRegion], way: Way) -> Iterator[tuple[str, Outcome]]:
     right = sum(one.patient == query.patient for one in archive)
     if not right:

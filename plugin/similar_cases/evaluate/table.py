@@ -1,6 +1,6 @@
 """Rows with what is to be said of them: as JSON, as Markdown, and as a block in a file of Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ class Table:
         name: of the protocol, and of the split where there are several; it marks the table's place in a file.
         command: what makes it again.
         remarks: sentences that must be read with the rows.
+        told: which rows a page shows; JSON and the terminal have all.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Table:
     command: str
     rows: Sequence[Row]
     remarks: Sequence[str] = ()
+    told: Callable[[Row], bool] = lambda row: True
 
     def as_json(self) -> dict[str, object]:
         """Return the table as JSON."""
@@ -41,13 +43,17 @@ class Table:
         return [_cells(row) for row in self.rows]
 
     def as_markdown(self) -> str:
-        """Return the table with its heading; values whose interval lies over chance are bold."""
-        lines = [f"### {self.title}", "", f"`{self.command}`", ""]
-        lines += [*self.remarks, ""] if self.remarks else []
-        used = [at for at, column in enumerate(COLUMNS) if column != "paper" or any(row.paper for row in self.rows)]
+        """Return the rows that are told, with the heading; values whose interval lies over chance are bold."""
+        rows = [row for row in self.rows if self.told(row)]
+        remarks = [*self.remarks]
+        if len(rows) < len(self.rows):
+            remarks.append(f"{len(rows)} of {len(self.rows)} rows; the command with `--json` prints all.")
+        lines = [f"### {self.title}", "", f"`{self.command}`", "", *[line for one in remarks for line in (one, "")]]
+        used = [at for at, column in enumerate(COLUMNS) if column != "paper" or any(row.paper for row in rows)]
         lines.append("| " + " | ".join(COLUMNS[at] for at in used) + " |")
         lines.append("|" + "---|" * len(used))
-        for row, cells in zip(self.rows, self.cells(), strict=True):
+        for row in rows:
+            cells = _cells(row)
             if row.beats_chance:
                 cells[COLUMNS.index("value")] = f"**{cells[COLUMNS.index('value')]}**"
             lines.append("| " + " | ".join(cells[at].replace("|", "\\|") for at in used) + " |")

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from tests.unit.evaluate.cheap_embedder import CheapEmbedder
@@ -111,6 +112,10 @@ def test_totalsegmentator_runs_on_its_layout(tmp_path, cache):
     assert (volume["value"], volume["chance"], volume["n"], volume["patients"]) == (1.0, 1.0, 4, 2)
     assert {row["task"] for row in rows} == {"104 classes", "29 classes"}
     assert any(row["paper"] for row in rows)
+    assert {row["way"].split(", ")[1].split(":")[0] for row in rows if "untrained" not in row["way"]} == {
+        "exact",
+        "HNSW",
+    }
 
 
 def test_help_tells_the_layout():
@@ -127,3 +132,20 @@ def test_radiomics_retrieval_tells_masks_and_clicks_apart(tmp_path, cache):
     assert (place["n"], place["chance"]) == (4, pytest.approx(1 / 3, abs=1e-4))
     assert place["paper"].startswith(".9117")
     assert {row["task"] for row in rows} > {"same place", "image", "all 72", "glcm (24)"}
+
+
+def test_all_that_the_data_allow_goes_into_one_file(few, cache, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Tables\n")
+    shown = run("all", "--data", few, "--cache", cache, "--markdown", page).stdout
+    places = re.findall(r"<!-- table (.+) -->", page.read_text())
+    assert places == [
+        "same-lesion validation",
+        "same-lesion training",
+        "radiomics validation",
+        "location validation",
+        "location test",
+        "3d-mir validation",
+    ]
+    assert shown.count("Same lesion in another modality") == 2
+    assert "does not beat the best single way" in page.read_text() or "beats the best single way" in page.read_text()

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from tests.unit.evaluate.described import region
 
-from similar_cases.evaluate.same_lesion import ALL_PAIRS, same_lesion
+from similar_cases.evaluate.row import Heading, Outcome, row_of
+from similar_cases.evaluate.same_lesion import ALL_PAIRS, fusion_verdicts, same_lesion
 from similar_cases.evaluate.ways import by_vector
 
 ORACLE = by_vector("oracle")
@@ -58,3 +59,14 @@ def test_the_second_place_is_half_a_rank():
     rows = same_lesion(regions[:2], regions, [ORACLE], "made")
     top, mrr = (row for row in rows if row.task == "CT → MR")
     assert (top.value, mrr.value) == (0.0, 0.5)
+
+
+@pytest.mark.parametrize(("together", "verdict"), [(0.9, "beats"), (0.5, "does not beat"), (0.6, "does not beat")])
+def test_whether_fusion_beats_every_single_way_is_told(together, verdict):
+    def row(way, value):
+        about = Heading(data="d", task=ALL_PAIRS, way=way, metric="top-1")
+        return row_of(about, [Outcome(patient="p", score=value, chance=0.1)])
+
+    [told] = fusion_verdicts([row("a", 0.6), row("b", 0.3), row("a + b, weighted", together), row("a + b, other", 0.1)])
+    assert f"(a + b, weighted, {together:.3f}) {verdict} the best single way (a, 0.600)" in told
+    assert fusion_verdicts([row("a", 0.6)]) == []

@@ -61,3 +61,13 @@ def test_json_holds_every_row_with_its_table():
     assert {"value", "chance", "n", "ci", "table", "patients"} <= body["rows"][0].keys()
     assert "rows" not in body["tables"][0]
     assert body["split"] == "test"
+
+
+def test_a_page_shows_the_rows_that_are_told_and_says_how_many_there_are():
+    rows = [*table(0.5).rows, *table(0.75).rows]
+    some = Table(name="one", title="One", command="make it", rows=rows, told=lambda row: row.value > 0.6)
+    text = some.as_markdown()
+    assert "**0.750**" in text
+    assert "0.500" not in text
+    assert "1 of 2 rows" in text
+    assert len(some.cells()) == 2
