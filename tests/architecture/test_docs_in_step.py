@@ -8,9 +8,10 @@ import pytest
 from similar_cases import wire
 from similar_cases.cli import app
 from similar_cases.cli.console import ExitCode
+from similar_cases.cli.settings_file import as_toml
 from similar_cases.domain import errors
 from similar_cases.rank.filters import ATTRIBUTES
-from similar_cases.settings import Settings, as_toml, setting_names, shown
+from similar_cases.settings import Settings, setting_names, shown
 from similar_cases.web import problems
 from similar_cases.web.ask import OWN_PARAMETERS
 from similar_cases.web.private import DICTIONARY

@@ -7,7 +7,7 @@ import typer
 
 from similar_cases.cli.console import ExitCode, answering, print_json, print_table, session_of
 from similar_cases.cli.doctor import Finding, examine
-from similar_cases.settings import as_toml
+from similar_cases.cli.settings_file import as_toml
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from similar_cases import wire
+from similar_cases.cli.settings_file import as_toml
 from similar_cases.domain.errors import InvalidSettings
-from similar_cases.settings import Settings, as_toml, load_settings, setting_names, shown
+from similar_cases.settings import Settings, load_settings, setting_names, shown
 
 ROOT = Path(__file__).parents[3]
 
