@@ -27,12 +27,11 @@ def mir_3d_table(bench: Bench, split: Split) -> Table:
     own = is_own_data(bench.data)
     samples, asking = _own(bench, split) if own else _decathlon(bench)
     rows: list[Row] = []
-    for name in bench.embedders:
+    for name in bench.trained:
         volumes = bench.volumes(samples, name)
         queries = [one for one in volumes if one.uid in asking]
         archive = volumes if own else [one for one in volumes if one.uid not in asking]
-        ways = _ways(bench, archive, name)
-        rows += mir_3d(queries, archive, ways if name in bench.trained else ways[:1], name)
+        rows += mir_3d(queries, archive, _ways(bench, archive, name), name)
     return Table(
         name=f"3d-mir {split.value}" if own else "3d-mir",
         title=f"Volumes by volumes, as 3D-MIR ({split.value} patients ask)" if own else "Volumes by volumes, 3D-MIR",
