@@ -87,13 +87,11 @@ class Overview:
         with self._engine.begin() as connection:
             return {row.series_uid: row.instance_count for row in connection.execute(query)}
 
-    def indexed_series_of(self, study_uid: str) -> list[str]:
-        """Return the UIDs of the Series of a Study that have a Case, the one with most Instances first."""
-        query = select(series.c.series_uid).join(cases, cases.c.series_uid == series.c.series_uid).distinct()
-        query = query.add_columns(series.c.instance_count).where(series.c.study_uid == study_uid)
+    def has_cases(self, study_uid: str) -> bool:
+        """Tell whether a Series of a Study is indexed."""
+        query = select(cases.c.uid).where(cases.c.study_uid == study_uid).limit(1)
         with self._engine.begin() as connection:
-            rows = connection.execute(query).all()
-        return [row.series_uid for row in sorted(rows, key=lambda row: (-row.instance_count, row.series_uid))]
+            return connection.execute(query).first() is not None
 
     def indexed_since(self, moment: float) -> tuple[int, float]:
         """Return how many Series were indexed since a `moment` (seconds since 1970, UTC), and their seconds of work."""

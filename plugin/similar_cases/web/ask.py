@@ -22,12 +22,14 @@ MAX_OFFSET = 1_000_000
 #: longest value of a parameter
 MAX_VALUE = 1024
 MAX_PARAMETERS = 64
+#: longest name of a ranking
+MAX_RANK_BY = 128
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 #: parameters of our own, and of QIDO's grammar, in a query string
 COMMON_PARAMETERS = (
     "limit", "offset", "includefield", "fuzzymatching", "accept", "charset", "age-min", "age-max",
-    "include-same-patient", "weight",
+    "include-same-patient", "rank-by", "weight",
 )  # fmt: skip
 #: and those that only some routes take
 OWN_PARAMETERS = (*COMMON_PARAMETERS, "similar-to", "tracking-uid", "volume-number")
@@ -47,8 +49,9 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a query string asks about: a volume of a Series, or a Region by its Tracking UID."""
+    """What a query string asks about: a volume of a Series, a Region by its Tracking UID, or a whole Study."""
 
+    study: str = ""
     series: SeriesRef | None = None
     tracking_uid: str = ""
     volume_number: int = 0
@@ -86,10 +89,12 @@ def query_of_parameters(
         InvalidRequest: with the reason, for anything that cannot be understood.
     """
     query = SimilarityQuery(
+        study=about.study,
         series=about.series,
         volume_number=about.volume_number,
         tracking_uid=about.tracking_uid,
         filters=_filters_of(parameters),
+        rank_by=parameters.get("rank-by", "")[:MAX_RANK_BY],
         weights=_weights(parameters.get("weight", "")),
         one_per=one_per,
         limit=min(_whole("limit", parameters, DEFAULT_LIMIT), max_limit),

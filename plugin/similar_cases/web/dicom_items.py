@@ -19,7 +19,7 @@ from similar_cases.domain.case import Case, RegionSummary
 from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.description import RadiomicsVector
 from similar_cases.domain.references import FrameRef
-from similar_cases.domain.similarity import Per, SimilarCase
+from similar_cases.domain.similarity import AgreeingFeature, MatchedFrames, Per, SimilarCase
 from similar_cases.index.overview import StudyCounts
 from similar_cases.web.ask import Wanted
 from similar_cases.web.private import Block
@@ -155,6 +155,32 @@ def _put_similarity(block: Block, found: SimilarCase) -> None:
     parts = [_part(part.name, part.value, part.weight) for part in found.similarity.parts]
     block.put("SimilarityPartSequence", Sequence(parts))
     block.put("SimilarityReason", [_one_value(reason) for reason in found.reasons] or None)
+    block.put("MatchedFrameSequence", Sequence([_matched(one) for one in found.matches]) if found.matches else None)
+    agreeing = [_agreeing(one) for one in found.features]
+    block.put("AgreeingFeatureSequence", Sequence(agreeing) if agreeing else None)
+    if found.certainty is not None:
+        block.put("ChanceLevel", found.certainty.chance)
+        block.put("ChancePairs", found.certainty.pairs)
+        block.put("CandidateCount", found.certainty.candidates)
+
+
+def _matched(match: MatchedFrames) -> Dataset:
+    item = _reference(match.found)
+    block = Block(item)
+    block.put("AskedFrameSequence", Sequence([_reference(match.asked)]) if match.asked else None)
+    block.put("FrameSimilarity", match.similarity)
+    return item
+
+
+def _agreeing(feature: AgreeingFeature) -> Dataset:
+    item = Dataset()
+    block = Block(item)
+    block.put("AgreeingFeatureName", feature.name)
+    block.put("AskedFeatureValue", feature.asked)
+    block.put("FoundFeatureValue", feature.found)
+    block.put("AskedFeaturePercentile", feature.asked_percentile)
+    block.put("FoundFeaturePercentile", feature.found_percentile)
+    return item
 
 
 def _part(name: str, value: float, weight: float) -> Dataset:

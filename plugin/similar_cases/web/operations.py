@@ -14,7 +14,7 @@ from similar_cases import wire
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.conditions import ATTRIBUTES
 from similar_cases.web import answer_schemas, schemas
-from similar_cases.web.ask import DEFAULT_LIMIT, MAX_OFFSET, MAX_VALUE
+from similar_cases.web.ask import DEFAULT_LIMIT, MAX_OFFSET, MAX_RANK_BY, MAX_VALUE
 from similar_cases.web.question import SimilarBody
 from similar_cases.web.said import FeedbackBody, RegionBody
 
@@ -110,6 +110,9 @@ SIMILAR_PARAMETERS = (
     _parameter("age-min", "years", _AGE),
     _parameter("age-max", "years, completed ones counted", _AGE),
     _parameter("include-same-patient", "lets the same patient's cases in", _TRUTH),
+    _parameter(
+        "rank-by", "name of a ranking; the site's own where absent", {"type": "string", "maxLength": MAX_RANK_BY}
+    ),
     _parameter("weight", "weights of the score's parts: appearance:1,radiomics:0.5", _TEXT),
     *FILTERS,
 )

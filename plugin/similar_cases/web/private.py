@@ -45,6 +45,7 @@ class PrivateAttribute:
         return self.name.replace(" ", "")
 
 
+_MATCHED, _AGREEING = "Matched Frame Sequence", "Agreeing Feature Sequence"
 _PARTS, _REGION, _RADIOMICS = "Similarity Part Sequence", "Similar Region Sequence", "Radiomics Feature Sequence"
 DICTIONARY: tuple[PrivateAttribute, ...] = (
     PrivateAttribute(0x01, "FD", "1", "Similarity Score", "0 to 1; the most similar case has the highest"),
@@ -82,6 +83,22 @@ DICTIONARY: tuple[PrivateAttribute, ...] = (
     ),
     PrivateAttribute(0x16, "LO", "1", "Radiomics Feature Name", "as in the structured report", _RADIOMICS),
     PrivateAttribute(0x17, "FD", "1", "Radiomics Feature Value", "in the feature's own unit", _RADIOMICS),
+    PrivateAttribute(
+        0x18, "SQ", "1", _MATCHED,
+        "frames that match what was asked about, the best first: Referenced SOP Class UID, Referenced SOP Instance "
+        "UID, Referenced Frame Number, and ours",
+    ),
+    PrivateAttribute(0x19, "SQ", "1", "Asked Frame Sequence", "the frame of what was asked about", _MATCHED),
+    PrivateAttribute(0x1A, "FD", "1", "Frame Similarity", "cosine of the two, -1 to 1", _MATCHED),
+    PrivateAttribute(0x1B, "SQ", "1", _AGREEING, "radiomics features that agree most, the best first"),
+    PrivateAttribute(0x1C, "LO", "1", "Agreeing Feature Name", "as in the structured report", _AGREEING),
+    PrivateAttribute(0x1D, "FD", "1", "Asked Feature Value", "of what was asked about", _AGREEING),
+    PrivateAttribute(0x1E, "FD", "1", "Found Feature Value", "of the case", _AGREEING),
+    PrivateAttribute(0x1F, "FD", "1", "Asked Feature Percentile", "0 to 1, in the modality's population", _AGREEING),
+    PrivateAttribute(0x20, "FD", "1", "Found Feature Percentile", "0 to 1, in the modality's population", _AGREEING),
+    PrivateAttribute(0x21, "FD", "1", "Chance Level", "share of random pairs that are at least as similar, 0 to 1"),
+    PrivateAttribute(0x22, "UL", "1", "Chance Pairs", "how many random pairs of the archive were compared"),
+    PrivateAttribute(0x23, "UL", "1", "Candidate Count", "how many cases passed the filters"),
 )  # fmt: skip
 _BY_KEYWORD = {attribute.keyword: attribute for attribute in DICTIONARY}
 _BY_ELEMENT = {attribute.element: attribute for attribute in DICTIONARY}

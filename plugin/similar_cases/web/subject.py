@@ -33,18 +33,17 @@ class Subjects:
         except NotFound:
             found = lookups.cases([uid])
             return _about_case(found[0]) if found else self.study(uid)
-        return About(tracking_uid=uid)
+        return About(tracking_uid=uid, volume_number=volume_number)
 
     def study(self, study_uid: str) -> About:
-        """Return the volume that stands for a Study: of its indexed Series the one with most Instances.
+        """Return a Study: every Volume of it is asked about.
 
         Raises:
             NotFound: when the catalogue has no indexed Series of it.
         """
-        indexed = self.services.overview.indexed_series_of(require_uid(study_uid))
-        if not indexed:
+        if not self.services.overview.has_cases(require_uid(study_uid)):
             raise NotFound(f"the catalogue has no indexed series, region, case or study {study_uid}")
-        return About(series=SeriesRef(study_uid, indexed[0]))
+        return About(study=study_uid)
 
     def frame(self, series: SeriesRef, instance_uid: str, frame_number: int) -> About:
         """Return the largest Region that reaches into a Frame; where there is none, the volume that the Frame is in.

@@ -30,7 +30,16 @@ from similar_cases.domain.description import (
 )
 from similar_cases.domain.references import FrameRef, SeriesRef
 from similar_cases.domain.region import AlgorithmIdentity
-from similar_cases.domain.similarity import ScorePart, SimilarCase, Similarity, SimilarityAnswer, SimilarityQuery
+from similar_cases.domain.similarity import (
+    AgreeingFeature,
+    Certainty,
+    MatchedFrames,
+    ScorePart,
+    SimilarCase,
+    Similarity,
+    SimilarityAnswer,
+    SimilarityQuery,
+)
 from similar_cases.domain.volume import SeriesFacts
 from similar_cases.index.catalogue import Catalogue
 from similar_cases.index.database import open_engine, sqlite_url
@@ -116,7 +125,13 @@ def similar(number: int, rank: int) -> SimilarCase:
     score = 1.0 / rank
     parts = (ScorePart("appearance", score, 0.7), ScorePart("radiomics", score / 2, 0.3))
     return SimilarCase(
-        case=case_of(number), rank=rank, similarity=Similarity(score, parts), reasons=("both small", "back\\slash")
+        case=case_of(number),
+        rank=rank,
+        similarity=Similarity(score, parts),
+        reasons=("both small", "back\\slash"),
+        features=(AgreeingFeature("shape_Sphericity", 0.5, 0.25, 0.75, 0.5),),
+        matches=(MatchedFrames(case_of(1).key_frame, case_of(number).key_frame, 0.5),),
+        certainty=Certainty(0.125, 1000, 9),
     )
 
 

@@ -122,6 +122,7 @@ def test_a_frame_asks_about_the_region_that_reaches_into_it(ask, archive, first)
         ("/series?similar-to=1.9.9&no-such=1", 400, "no-such"),
         ("/series?similar-to=1.9&similar-to=1.8", 400, "twice"),
         ("/studies/1.9/similar", 404, "1.9"),
+        ("/studies/1.9/similar?rank-by=no-such", 404, "1.9"),
         ("/studies/1.9/similar?similar-to=1.9", 400, "similar-to"),
         ("/studies/x/similar", 400, "UID"),
         ("/studies/x/series?similar-to=1.9", 400, "UID"),
@@ -133,6 +134,12 @@ def test_what_cannot_be_answered_says_why(ask, path, status, word):
     answer = ask(path)
     assert answer.status_code == status
     assert word in answer.get_json()["error"]
+
+
+def test_an_unknown_ranking_names_the_known_ones(ask, first):
+    answer = ask(f"/series?similar-to={first[1].region.tracking_uid}&rank-by=no-such")
+    assert answer.status_code == 400
+    assert "no-such" in answer.get_json()["detail"]
 
 
 def test_what_is_not_indexed_says_its_state(ask, archive):

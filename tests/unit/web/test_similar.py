@@ -135,7 +135,7 @@ def test_the_query_string_becomes_a_query(http):
     http.get(
         f"{PATH}?limit=3&offset=20&Modality=CT,MR&00100040=F&StudyDate=20200101-20201231&age-min=40&age-max=60.5"
         f"&include-same-patient=true&tracking-uid=1.2.9&volume-number=1&weight=appearance:1,radiomics:0.5"
-        "&fuzzymatching=true"
+        "&fuzzymatching=true&rank-by=slices"
     )
     [query] = http.asked.queries
     assert query.series == SeriesRef(f"{STUDY}.1", f"{STUDY}.1.1")
@@ -148,6 +148,7 @@ def test_the_query_string_becomes_a_query(http):
     assert query.filters.age_years == (40.0, 60.5)
     assert not query.filters.exclude_same_patient
     assert query.weights == (("appearance", 1.0), ("radiomics", 0.5))
+    assert query.rank_by == "slices"
 
 
 def test_by_default_ten_of_other_patients(http):
