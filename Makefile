@@ -44,12 +44,17 @@ browser: $(VENV)/.installed
 	@docker/install-debian.sh orthanc test ohif
 	@$(BIN)/python -m pytest tests/browser --require-orthanc --require-browser $(PYTEST)
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.benched
 	@$(BIN)/python -m tests.benchmark
 
 images:
 	@docker/install-debian.sh images
 	@docker/check-images.sh
+
+$(VENV)/.benched: $(VENV)/.installed
+	@echo "Installing what the benchmarks compare with (pgvector, Milvus Lite)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[bench]"
+	@touch $@
 
 setup: $(VENV)/.installed
 

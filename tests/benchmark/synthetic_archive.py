@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from similar_cases.domain.description import EmbeddingSpace, Level
+
 SIZE = 384
 CLUSTERS = 2000
 BLOCK = 50_000
@@ -91,3 +93,15 @@ def _around(cluster: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.
     noise = rng.standard_normal((len(cluster), SIZE), dtype=np.float32) * (spread[cluster] / np.sqrt(SIZE))[:, None]
     found = centres[cluster] + noise
     return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def uid_of(position: int) -> str:
+    """Return the UID of the Case at a position; UIDs sort as positions do."""
+    return f"2.25.{10**9 + position}"
+
+
+def space() -> EmbeddingSpace:
+    """Return the space of the vectors."""
+    return EmbeddingSpace(
+        model="made up", version="1", weights="none", preprocessing="none", level=Level.REGION, size=SIZE
+    )

@@ -105,7 +105,7 @@ class SimilarityFinder:
         excluded = self._excluded(question, query, space)
         conditions = conditions_of(query.filters)
         if conditions:
-            among = frozenset(self._tools.lookups.case_uids(space.id, conditions)) - excluded
+            among = self._tools.indexes.select(space, conditions, excluded)
             return Allowed(among, excluded), len(among)
         return Allowed(None, excluded), max(0, self._tools.indexes.warm(space) - len(excluded))
 

@@ -21,9 +21,9 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Allowed:
-    """Who may be an answer: `among` passed the filters (None for all), `excluded` never is."""
+    """Who may be an answer: `among` passed the filters (None for all), `excluded` never is and is not among them."""
 
-    among: frozenset[str] | None
+    among: Collection[str] | None
     excluded: frozenset[str]
 
     def holds(self, case_uid: str) -> bool:
@@ -80,11 +80,11 @@ class Retriever:
         found: dict[str, float] = {}
         space: EmbeddingSpace = question.space
         deeper = None if depth is None else depth + len(allowed.excluded)
-        among = None if allowed.among is None else allowed.among - allowed.excluded
         for probe in question.probes:
             # without filters all but a few are sought: it is quicker to ask for more than to name them
-            for near in self._tools.indexes.nearest(space, probe, deeper if among is None else depth, among):
-                if allowed.holds(near.case_uid):
+            count = deeper if allowed.among is None else depth
+            for near in self._tools.indexes.nearest(space, probe, count, allowed.among):
+                if near.case_uid not in allowed.excluded:
                     found[near.case_uid] = max(near.similarity, found.get(near.case_uid, -1.0))
         return _best(found, depth)
 
