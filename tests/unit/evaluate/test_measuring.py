@@ -42,6 +42,7 @@ def test_same_lesion_prints_rows_beside_chance_and_untrained_networks(few, cache
         "efficientnet-lite0",
         "efficientnet-lite0, untrained",
         "radiomics",
+        "radiomics without shape",
         *(f"efficientnet-lite0 + radiomics, {how}" for how in ("weighted", "calibrated", "reciprocal-rank")),
     }
     alone, among_all = (
@@ -51,6 +52,7 @@ def test_same_lesion_prints_rows_beside_chance_and_untrained_networks(few, cache
     assert {row["chance"] for row in alone} == {1.0}  # one patient validates
     assert {row["chance"] for row in among_all} == {0.5, 0.75}
     assert {row["n"] for row in among_all} == {6}
+    assert any("one click" in row["data"] for row in body["rows"])
 
 
 def test_tables_go_into_markdown_and_to_people(few, cache, tmp_path):
