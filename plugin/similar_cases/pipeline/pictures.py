@@ -49,6 +49,18 @@ class Pictures:
         case = self._tools.lookups.case(case_uid)
         return self._made.get((case_uid, self.state_of(case)), lambda: self._make(case))
 
+    def frame_of(self, case: Case, sop_instance_uid: str, frame_number: int | None) -> Volume:
+        """Return any Frame of the Series of a Case, such as one that matched.
+
+        Raises:
+            NotFound: when the Series has no such Frame.
+            PacsUnavailable: when the archive does not answer.
+        """
+        instance = self._tools.pacs.retrieve_instance(case.series.study_uid, sop_instance_uid)
+        if str(instance.get("SeriesInstanceUID")) != case.series.series_uid:
+            raise NotFound(f"series {case.series.series_uid} has no instance {sop_instance_uid}")
+        return build_slice(instance, frame_number)
+
     def middle_of(self, series: SeriesRef) -> Volume:
         """Return one slice of a Series, indexed or not, about its middle where UIDs count as slices do: one Instance.
 

@@ -89,21 +89,26 @@ class Look:
         return respond.json_response(plain_json.described_case_json(found))
 
     def picture(self, case: str) -> Response:
-        """Return the slice that shows a case, whole or the square round its region, with the region on it."""
-        ask.refuse_repeats(request.args, ("side-mm",))
+        """Return the slice that shows a case, or the square round its region, or another frame of its series."""
+        ask.refuse_repeats(request.args, ("side-mm", "instance", "frame"))
         side = ask.decimal_of("side-mm", request.args, 0.0)
         if side > _MAX_SIDE_MM:
             raise InvalidRequest(f"side-mm is at most {_MAX_SIDE_MM:g}")
         found = self.services.lookups.case(require_uid(case))
+        instance, frame = request.args.get("instance", ""), request.args.get("frame", "")
+        number = ask.whole("frame", frame) if frame else None
 
         def body() -> dict[str, Any]:
+            if instance:
+                plane = self.services.pictures.frame_of(found, require_uid(instance), number)
+                return voxels.plane_json(plane, None, 0.0, (0.0, 0.0, 0.0))
             made = self.services.pictures.of(case)
             grid = made.plane.geometry
             middle = found.region.centroid_lps if found.region else grid.index_to_lps([(n - 1) / 2 for n in grid.shape])
             return voxels.plane_json(made.plane, made.mask, side, middle)
 
         state = self.services.pictures.state_of(found)
-        return respond.cached("picture", case, state, side, make=lambda: respond.json_response(body()))
+        return respond.cached("picture", case, state, side, instance, frame, make=lambda: respond.json_response(body()))
 
     def feedback(self) -> Response:
         """Return what people said of answers, as JSON or CSV."""

@@ -239,6 +239,8 @@ _LOOK = (
         summary="the slice that shows a case, with its region",
         parameters=(
             _parameter("side-mm", "cuts out a square of that side", {"type": "number", "minimum": 0, "maximum": 2000}),
+            _parameter("instance", "another instance of its series", schemas.UID_SCHEMA),
+            _parameter("frame", "of that instance, from 1", {**_WHOLE, "minimum": 1}),
         ),
         content={wire.JSON: schemas.Picture}, is_cached=True, problems=_LOOK_PROBLEMS,
     ),

@@ -199,6 +199,20 @@ class TestCases:
         assert round(k) in range(archive.patients[0].shape[0])
         assert ask(path.replace(ref.study_uid, "1.9")).status_code == 404
 
+    def test_any_frame_of_a_case_s_series_can_be_seen_and_no_other(self, archive, ask):
+        case = region_of(ask, archive.refs[2])
+        path = wire.ROUTE_CASE_PICTURE.format(case=case["case"])
+        volume = wire.ROUTE_VOLUME.format(study=archive.refs[2].study_uid, series=archive.refs[2].series_uid, volume=0)
+        first = ask(volume).get_json()["frames"][0]["instance"]
+        told = ask(f"{path}?instance={first}").get_json()
+        assert "runs" not in told
+        k = archive.patients[2].geometry.lps_to_index(np.array(told["affine"])[:3, 3])[0][0]
+        assert k == pytest.approx(0, abs=1e-6)
+        seg = case["region"]["seg"]
+        for other in (f"instance={seg}", "instance=1.2.3.4", f"instance={first}&frame=2"):
+            assert ask(f"{path}?{other}").status_code == 404, other
+        assert ask(f"{path}?instance=x").status_code == 400
+
     def test_a_square_round_the_region_is_as_large_as_asked(self, archive, ask):
         case = region_of(ask, archive.refs[2])
         told = ask(wire.ROUTE_CASE_PICTURE.format(case=case["case"]) + "?side-mm=20").get_json()

@@ -13,6 +13,7 @@ const PLANE = { name: "picture", axis: 0, across: { axis: 2, flip: false }, down
 const SIDE = 176;
 /** Reasons on a card; the others are one press away. */
 const SHOWN = 3;
+const MATCHES = 3;
 
 /**
  * Make a card. `context`: {links, viewers, verdict, field (mm), window() → {window, unit, range} or null,
@@ -40,8 +41,9 @@ export function card(found, context) {
         element("p", { class: "finding" }, say.findingOf(region, found)),
         scores(found),
         reasonList(reasonsOf(found).slice(0, SHOWN)),
+        found.certainty && element("p", { class: "quiet sure" }, say.sureOf(found.certainty)),
         more(found, region, context),
-        element("div", { class: "acts" }, viewerLinks(found, context)),
+        element("div", { class: "acts" }, matches(found, context), viewerLinks(found, context)),
       ),
     ),
   };
@@ -55,9 +57,9 @@ export const person = (about) =>
 const reasonList = (reasons) =>
   reasons.length > 0 && element("ul", { class: "reasons", "aria-label": WORDS.reasons }, reasons.map((reason) => element("li", {}, reason)));
 
-/** What the bars do not say already. */
+/** What the bars, and the line on chance, do not say already. */
 const reasonsOf = (found) =>
-  found.reasons.filter((reason) => !found.parts.some((part) => reason.toLowerCase().startsWith(`${part.name} agrees`)));
+  found.reasons.filter((reason) => !found.parts.some((part) => reason.toLowerCase().startsWith(`${part.name} agrees`)) && !(found.certainty && reason.includes("random pairs")));
 
 function more(found, region, { links }) {
   return element(
@@ -85,6 +87,13 @@ function viewerLinks(found, { viewers, does }) {
   if (does.open) return element("button", { type: "button", "data-act": "open", "data-series": found.series, onclick: () => does.open(found) }, WORDS.openInViewer);
   return viewers.map(({ name, address }) =>
     element("a", { href: address(found), target: "_blank", rel: "noopener" }, say.openIn(name)));
+}
+
+/** Slices that matched: each opens beside the question, both on their own slice. */
+function matches(found, { does }) {
+  if (does.open) return null;
+  return (found.matches || []).filter((one) => one.asked && one.similarity !== undefined).slice(0, MATCHES).map((match, at) =>
+    element("button", { type: "button", class: "judge", "data-act": "match", onclick: () => does.compare(found, match) }, say.matchOf(at + 1, match.similarity)));
 }
 
 function judge(found, { verdict, does }) {
@@ -125,7 +134,7 @@ function scores(found) {
 function keyPicture(found, context) {
   const canvas = element("canvas", { class: "key-picture", width: SIDE * 2, height: SIDE * 2, role: "img", "aria-label": alternative(found) });
   const picture = { canvas, told: null, draw: () => picture.told && paint(canvas, picture, context) };
-  picture.came = pictureOf(found.case, found.region ? context.field : 0)
+  picture.came = pictureOf(found.case, found.region ? context.field : 0, found.region ? null : bestFrame(found))
     .then((answer) => {
       picture.told = answer;
       picture.values = voxelsOf(answer.voxels);
@@ -135,6 +144,9 @@ function keyPicture(found, context) {
     .catch(() => canvas.classList.add("missing"));
   return picture;
 }
+
+/** The frame that matches best, where the answer says so. */
+const bestFrame = (found) => found.matches?.[0]?.found || null;
 
 const alternative = (found) =>
   [WORDS.keySlice, found.modality, found.region?.finding?.meaning].filter(Boolean).join(", ");

@@ -57,8 +57,9 @@ export const slices = async (study, series, number, first, last, signal) => {
 };
 const pictures = new Map();
 /** The last pictures are kept: filters bring the same cases again and again. */
-export function pictureOf(uid, side = 0) {
-  const path = `cases/${encodeURIComponent(uid)}/picture${side ? `?side-mm=${side}` : ""}`;
+export function pictureOf(uid, side = 0, frame = null) {
+  const asked = new URLSearchParams({ ...(side ? { "side-mm": side } : {}), ...(frame || {}) });
+  const path = `cases/${encodeURIComponent(uid)}/picture${String(asked) && `?${asked}`}`;
   if (!pictures.has(path)) {
     const came = patiently(path).then((answer) => answer.json());
     pictures.set(path, came);

@@ -23,6 +23,11 @@ export class Grid {
     return this.shape.map((size) => (size - 1) / 2);
   }
 
+  /** An index as shares of the volume, each from 0 to 1. */
+  shareOf(index) {
+    return this.held(index).map((value, axis) => (this.shape[axis] > 1 ? value / (this.shape[axis] - 1) : 0.5));
+  }
+
   held(index) {
     return index.map((value, axis) => Math.min(Math.max(value, 0), this.shape[axis] - 1));
   }

@@ -1,4 +1,5 @@
-// Two series scrolled as one: the same place in both regions, or, without regions, the same part of both series.
+// Two series scrolled as one: the same place in both regions; or, without regions, the same part of both series; or so
+// far from two slices that match.
 
 /** Link the cursor of a stage's scene and that of the answer beside it; both ways, while the stage is linked. */
 export function linkOf(stage, beside) {
@@ -24,7 +25,7 @@ function matching(from, to) {
     const [here, there] = [spanOf(from, plane), spanOf(to, other)];
     // both in mm along the plane's own direction, growing towards left, posterior, superior
     const away = here.sign * (from.cursor[plane.axis] - here.middle) * here.step;
-    const half = Math.min(Math.max(Math.abs(away) / here.half, 0), 1) * there.half + Math.max(Math.abs(away) - here.half, 0);
+    const half = (here.half ? Math.min(Math.abs(away) / here.half, 1) : 1) * there.half + Math.max(Math.abs(away) - here.half, 0);
     const moved = there.middle + (there.sign * Math.sign(away) * half) / there.step;
     index[other.axis] = other.axis === 0 ? Math.round(moved) : moved;
   }
@@ -39,6 +40,7 @@ function spanOf(scene, plane) {
   const column = grid.affine.slice(0, 3).map((row) => row[axis]);
   const largest = column.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
   const sign = largest < 0 ? -1 : 1;
+  if (scene.anchor !== null && axis === 0) return { middle: scene.anchor, half: 0, step, sign };
   const mask = scene.regions.find((one) => one.kind !== "known")?.mask;
   if (!mask) {
     const last = grid.shape[axis] - 1;

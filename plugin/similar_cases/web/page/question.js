@@ -92,8 +92,10 @@ export class Question {
     return this.kind === "prompt" ? outlined(await segment(this.body, signal)) : null;
   }
 
-  answer(filters, signal, offset = 0) {
-    return similar({ ...this.body, filters, limit: 10, offset }, signal);
+  /** `more`: filters, and further ways to ask, which may be the whole question. */
+  answer(more, signal, offset = 0) {
+    const subject = this.kind === "none" && !more.at?.lps ? {} : this.body;
+    return similar({ ...subject, ...more, limit: 10, offset }, signal);
   }
 }
 

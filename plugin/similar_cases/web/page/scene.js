@@ -17,6 +17,8 @@ export class Scene {
     this.showsCrosshair = false;
     this.tool = "point";
     this.isNegative = false;
+    /** the slice that another series is scrolled along with from; null for what the regions say */
+    this.anchor = null;
     this.version = 0;
     this.listeners = new Set();
   }

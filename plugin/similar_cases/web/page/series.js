@@ -11,6 +11,7 @@ import { showRadiomics } from "./radiomics.js";
 import { Stage, afterDrawing } from "./stage.js";
 import * as say from "./strings.js";
 import { viewersOf } from "./viewers.js";
+import { Wishes } from "./wishes.js";
 
 const { AUTHORS, STATES, WORDS } = say;
 const PAUSE = 2000;
@@ -38,7 +39,8 @@ class SeriesPage {
       left: (found) => this.left(found),
       problem: (error) => this.trouble(this.imageTrouble, error),
     });
-    this.filters = new Filters(() => this.find());
+    this.filters = new Filters(() => this.askAgain());
+    this.wishes = new Wishes({ changed: () => this.askAgain(), place: () => this.placeAsked(), examples: () => this.judged() });
     this.head = element("div", { class: "head" });
     this.imageTrouble = element("p", { class: "trouble", role: "alert", hidden: true });
     this.standing = element("div", { class: "standing" });
@@ -47,7 +49,7 @@ class SeriesPage {
     this.answers = element("div", { class: "answers" });
     this.answerActs = element("div", { class: "acts" });
     this.side = element("section", { class: "side", "aria-labelledby": "similar-title" },
-      element("h2", { id: "asked-title" }, WORDS.question), this.known, this.asked,
+      element("h2", { id: "asked-title" }, WORDS.question), this.known, this.asked, this.wishes.root,
       element("div", { class: "head" }, element("h2", { id: "similar-title" }, WORDS.similar), this.answerActs),
       this.filters.root, this.answers);
     show(main, element("div", { class: "series-head" }, this.head, this.standing, this.imageTrouble), element("div", { class: "desk" }, this.stage.root, this.side));
@@ -260,15 +262,34 @@ class SeriesPage {
     this.stage.leave();
     this.redraw();
     this.press();
-    show(this.answers);
-    show(this.answerActs);
+    this.find();
     this.showAsked(WORDS.clickLesion);
   }
 
   press() {
+    const { kind } = this.question;
+    this.wishes.offer({ hasRegion: ["known", "prompt"].includes(kind), isSeries: kind === "series" });
     for (const chip of this.known.querySelectorAll("[data-known]")) {
       chip.setAttribute("aria-pressed", String(this.isAsked(chip.dataset.known)));
     }
+  }
+
+  /** Where the answers should lie: where the region does, else where the crosshair is. */
+  placeAsked() {
+    const { kind, found } = this.question;
+    const { volume, cursor } = this.stage.scene;
+    if (this.region) return { lps: this.region.centroid };
+    if (kind === "known") return { lps: found.region.centroid_lps };
+    if (!volume) return null;
+    // beside a point in its millimetres a series is itself not asked about
+    return kind === "series" ? { relative: volume.grid.shareOf(cursor) } : { lps: volume.grid.toLps(cursor) };
+  }
+
+  /** What was said of answers to this question. */
+  judged() {
+    const asked = `${this.askedUid()} `;
+    const of = (verdict) => [...this.verdicts].filter(([key, word]) => key.startsWith(asked) && word === verdict).map(([key]) => key.slice(asked.length));
+    return { like: of("alike"), unlike: of("not_alike") };
   }
 
   isAsked(uid) {
@@ -284,9 +305,17 @@ class SeriesPage {
     delete this.stage.root.dataset.region;
     delete this.answers.dataset.shown;
     delete this.answers.dataset.pictures;
-    const shown = this.showMask(signal, isPrompt);
+    const shown = this.showMask(signal, isPrompt).finally(() => {
+      if (this.showing === shown) this.showing = null;
+    });
+    this.showing = shown;
     if (isPrompt && !(await shown)) return;
     await Promise.all([shown, this.find(signal)]);
+  }
+
+  /** Another filter or wish; a region that is still on its way is asked for again with it. */
+  askAgain() {
+    return this.showing ? this.ask() : this.find();
   }
 
   /** Return whether the region stands on the images. */
@@ -359,13 +388,13 @@ class SeriesPage {
   // --- the answers -------------------------------------------------------------------------------------------
 
   async find(signal = this.question.begin()) {
-    if (this.question.kind === "none") return;
+    if (this.question.kind === "none" && !this.wishes.isQuestion) return this.noQuestion();
     this.answers.setAttribute("aria-busy", "true");
     delete this.answers.dataset.shown;
     if (!this.cards.length || !this.answer) show(this.answers, element("p", { class: "quiet" }, WORDS.searching));
     try {
       await this.surroundings();
-      const [answer, field] = await Promise.all([this.question.answer(this.filters.asked(), signal), this.fieldAsked()]);
+      const [answer, field] = await Promise.all([this.question.answer({ ...this.wishes.asked(), filters: this.filters.asked() }, signal), this.fieldAsked()]);
       if (signal.aborted) return;
       this.field = field;
       this.answer = answer || { cases: [], candidates: 0, remaining: 0 };
@@ -376,6 +405,13 @@ class SeriesPage {
       show(this.answers, element("p", { class: "trouble", role: "alert" }, say.troubleOf(error)));
     }
     this.answers.removeAttribute("aria-busy");
+  }
+
+  noQuestion() {
+    this.answer = null;
+    this.cards = [];
+    show(this.answers);
+    show(this.answerActs);
   }
 
   showAnswer() {
@@ -408,7 +444,7 @@ class SeriesPage {
       window: () => scene.volume && { window: scene.window, unit: scene.volume.unit, range: scene.volume.range },
       verdict: (found) => this.verdicts.get(`${this.askedUid()} ${found.case}`),
       does: {
-        compare: (found) => this.compare(found),
+        compare: (found, match) => this.compare(found, match),
         judge: (found, verdict) => this.judge(found, verdict),
         open: this.viewer ? (found) => this.viewer.open(found) : null,
       },
@@ -419,10 +455,17 @@ class SeriesPage {
     return this.region?.told.tracking_uid || this.question.found?.region?.tracking_uid || JSON.stringify(this.question.body);
   }
 
-  async compare(found) {
+  /** Open an answer beside the question; `match` is the pair of slices to open both on. */
+  async compare(found, match = null) {
     if (this.viewer) return this.viewer.open(found);
     for (const one of this.cards) one.root.classList.toggle("beside-now", one.root.dataset.case === found.case);
-    return this.stage.compare(found, async (one) => outlined(await regionOf(one.study, one.series, one.region.tracking_uid)));
+    const region = async (one) => outlined(await regionOf(one.study, one.series, one.region.tracking_uid));
+    return this.stage.compare(found, region, match || this.firstMatch(found));
+  }
+
+  /** What is compared as a whole opens on the slices that match best; a region opens on itself. */
+  firstMatch(found) {
+    return found.region ? null : (found.matches || []).find((one) => one.asked) || null;
   }
 
   /** The answer beside was closed: the keyboard goes back to its card. */
@@ -439,6 +482,8 @@ class SeriesPage {
       this.verdicts.set(`${this.askedUid()} ${found.case}`, verdict);
       this.verdicts.set(`${kept.asked_uid} ${found.case}`, verdict);
       announce(verdict ? WORDS.kept : WORDS.takenBack);
+      if (this.wishes.chosen.examples) this.askAgain();
+      else this.press();
       return true;
     } catch (error) {
       announce(say.troubleOf(error));

@@ -228,10 +228,10 @@ export class Stage {
 
   // --- beside ------------------------------------------------------------------------------------------------
 
-  /** Open `found`, an answer, beside the question. */
-  async compare(found, load) {
+  /** Open `found`, an answer, beside the question; `match` is the pair of frames to begin with, or null. */
+  async compare(found, load, match = null) {
     this.leave();
-    const other = new Beside(found, this);
+    const other = new Beside(found, this, match);
     this.other = other;
     this.linkButton = element("button", { type: "button", "aria-pressed": String(this.isLinked), "data-act": "link", title: KEYS.link.title, onclick: () => this.setLinked(!this.isLinked) }, KEYS.link.text);
     show(
@@ -265,8 +265,8 @@ export class Stage {
 
 /** The answer beside the question. */
 class Beside {
-  constructor(found, stage) {
-    Object.assign(this, { found, stage, scene: new Scene(), link: null, around: 0 });
+  constructor(found, stage, match) {
+    Object.assign(this, { found, stage, match, scene: new Scene(), link: null, around: 0 });
     this.scene.tool = "pan";
     this.scene.showsCrosshair = stage.scene.showsCrosshair;
     this.scene.showsRegions = stage.scene.showsRegions;
@@ -279,17 +279,18 @@ class Beside {
 
   async open(regionOf) {
     const { found, scene } = this;
-    const begin = (volume) => found.region?.centroid_lps || volume.grid.toLps(volume.grid.middle());
+    const begin = (volume) => this.matched(volume) || found.region?.centroid_lps || volume.grid.toLps(volume.grid.middle());
     const region = found.region ? regionOf(found).catch(() => null) : null;
     try {
       const told = await pictureOf(found.case).catch(() => null);
-      if (told && !scene.volume) this.put(volumeOfPicture(told), begin);
+      if (told && !scene.volume && !this.match) this.put(volumeOfPicture(told), begin);
       await load({
         study: found.study, series: found.series, number: found.volume_number, signal: this.loading.signal,
         opened: (volume) => volume.grid.toIndex(begin(volume))[0],
         came: async (volume) => {
           if (scene.volume !== volume) {
             this.put(volume, begin);
+            this.anchor(volume);
             this.link = linkOf(this.stage, this);
           }
           this.state.textContent = volume.isWhole ? "" : loadedPart(volume.loaded, volume.grid.shape[0]);
@@ -312,6 +313,23 @@ class Beside {
     }
   }
 
+  /** The place of the frame that matches; null without a match, or before frames are known. */
+  matched(volume) {
+    const k = this.match ? volume.sliceOf(this.match.found) : -1;
+    const [, j, i] = volume.grid.middle();
+    return k < 0 ? null : volume.grid.toLps([k, j, i]);
+  }
+
+  /** Show both matching slices, and scroll on from there. */
+  anchor(volume) {
+    const asked = this.stage.scene;
+    const [here, there] = this.match ? [asked.volume?.sliceOf(this.match.asked) ?? -1, volume.sliceOf(this.match.found)] : [-1, -1];
+    if (here < 0 || there < 0 || asked.volume.planes[0].name !== volume.planes[0].name) return;
+    asked.anchor = here;
+    this.scene.anchor = there;
+    asked.step(0, here - Math.round(asked.cursor[0]));
+  }
+
   put(volume, begin) {
     const asked = this.stage.scene;
     const window = asked.volume ? carried(asked.window, asked.volume, volume) : presets(volume.unit, volume.range)[0];
@@ -331,6 +349,7 @@ class Beside {
   }
 
   close() {
+    this.stage.scene.anchor = null;
     this.loading.abort();
     this.unhear();
     this.link?.close();

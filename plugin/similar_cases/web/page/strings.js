@@ -158,8 +158,10 @@ export const SEXES = { F: "female", M: "male", O: "other" };
 export const PARTS = {
   appearance: "Appearance",
   radiomics: "Radiomics",
-  location: "Position",
+  location: "Place",
+  words: "Words",
   slices: "Slices",
+  matching: "Slice by slice",
 };
 
 export const VERDICTS = { alike: "Alike", not_alike: "Not alike" };
@@ -172,7 +174,41 @@ export const CHIPS = {
   years: (span) => (span === 0 ? "Any date" : span === 1 ? "Last year" : `Last ${span} years`),
 };
 
-const FEATURES = {
+export const WISHES = {
+  title: "More ways to ask",
+  words: "Words",
+  wordsExample: "large necrotic mass in the thigh",
+  place: "At this place in the body",
+  onePerStudy: "One per study",
+  ranking: "Ranked by",
+  measured: "Measurements that answers should have",
+  percentile: "percentile",
+  clear: "Take all of these back",
+  modes: { any: "any", same: "as here", chosen: "chosen" },
+};
+
+/** Radiomics features that a reader can name, by pyradiomics' names. */
+export const FEATURES = {
+  shape_MeshVolume: "Volume",
+  shape_Sphericity: "Roundness",
+  firstorder_Mean: "Brightness",
+  firstorder_Entropy: "Variety of greys",
+  glcm_Contrast: "Roughness",
+};
+
+/** Rankings that a reader can choose; `of` is what they ask about, where they do not take both. */
+export const RANKINGS = [
+  { name: "", text: "Ranked as usual" },
+  { name: "appearance", text: "By appearance alone" },
+  { name: "radiomics", text: "By radiomics alone", of: "region" },
+  { name: "calibrated", text: "By how far from chance" },
+  { name: "learned", text: "As learnt from verdicts" },
+  { name: "volume-median", text: "By all slices pooled", of: "series" },
+  { name: "slices-frequency", text: "By votes of slices", of: "series" },
+  { name: "reranked", text: "Slice against slice (MaxSim)", of: "series" },
+];
+
+const CLASSES = {
   shape: "Shape",
   firstorder: "Intensity",
   glcm: "Texture: co-occurrence (GLCM)",
@@ -196,6 +232,12 @@ export const volumeNumber = (number) => `volume ${number + 1}`;
 export const percent = (value) => `${Math.round(value * 100)} %`;
 export const stateNow = (state) => `The series is ${state} now.`;
 export const foundMany = (count) => (count === 1 ? "1 similar case." : `${count} similar cases.`);
+export const atPercentile = (value) => (value === 0 ? "lowest" : value === 100 ? "highest" : `${value}th percentile`);
+export const examplesOf = (like, unlike) =>
+  like || unlike ? `Like what you judged (${like} alike, ${unlike} not)` : "Like what you judge alike";
+export const sureOf = ({ chance, pairs }) =>
+  chance * pairs < 1 ? `None of ${pairs} random pairs is so similar` : `${chance < 0.01 ? (chance * 100).toPrecision(1) : Math.round(chance * 100)} % of random pairs are so similar`;
+export const matchOf = (number, similarity) => `Slice match ${number}${similarity === undefined ? "" : ` (${percent(similarity)})`}`;
 export const regionOf = (told) => `Region of ${millilitres(told.volume_ml)}, ${sizes(told.size_mm)}.`;
 export const loadedPart = (loaded, total) => `${loaded} of ${total} slices loaded`;
 export const sliceOf = (plane, number, total) => `${plane} ${number} / ${total}`;
@@ -206,7 +248,7 @@ export const comparedWith = (found) => [`Case ${found.rank}`, found.modality, da
 export const openIn = (viewer) => `Open in ${viewer}`;
 export const judgeOf = (rank) => `Is case ${rank} alike?`;
 export const ruler = (mm) => (mm >= 10 ? `${mm / 10} cm` : `${mm} mm`);
-export const measured = (kind) => FEATURES[kind] || kind;
+export const measured = (kind) => CLASSES[kind] || kind;
 export const featureName = (name) => name.slice(name.indexOf("_") + 1).replaceAll(/([a-z])([A-Z])/g, "$1 $2");
 export const shortNumber = (value) =>
   value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));

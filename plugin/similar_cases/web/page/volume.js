@@ -24,6 +24,11 @@ export class Volume {
     return this.loaded === this.grid.shape[0];
   }
 
+  /** The slice that a frame is; -1 where it is none of this volume's. */
+  sliceOf({ instance, frame }) {
+    return (this.told.frames || []).findIndex((one) => one.instance === instance && one.frame === frame);
+  }
+
   /** The value at an index, in the volume's unit; undefined where it has not come yet. */
   valueAt(index) {
     const [k, j, i] = index.map(Math.round);
