@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from similar_cases.domain.errors import InvalidSettings
@@ -23,6 +23,10 @@ ENV_PREFIX = "SIMILAR_CASES_"
 OTHER_ENV = ("SIMILAR_CASES_DATA", "SIMILAR_CASES_SETTINGS")
 #: section → name → value
 Layer = Mapping[str, Mapping[str, object]]
+
+
+FromJson = BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value)
+ViewerAddress = Annotated[str, Field(pattern=r"^(/[^/]|https?://|weasis://).*\{study\}")]
 
 
 class Section(BaseModel):
@@ -119,18 +123,12 @@ class RankSettings(Section):
     """How answers are ranked."""
 
     ranking: str = Field(default="default", description="Name of the ranking of questions that name none.")
-    rankings: dict[str, dict[str, Any]] = Field(
+    rankings: Annotated[dict[str, dict[str, Any]], FromJson] = Field(
         default={}, description="Rankings of the site's own by name; in the environment as JSON."
     )
-
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default={}, description="Weight of parts by name; parts left out keep the ranking's own weight."
     )
-
-    @field_validator("rankings", mode="before")
-    @classmethod
-    def _read(cls, value: object) -> object:
-        return json.loads(value) if isinstance(value, str) else value
 
     @field_validator("weights", mode="before")
     @classmethod
@@ -178,6 +176,10 @@ class WebSettings(Section):
     threads: int = Field(default=8, gt=0, description="Requests that are answered at the same time.")
     max_body_kib: int = Field(default=2048, gt=0, description="Largest body of a request; masks are the large ones.")
     max_limit: int = Field(default=100, gt=0, description="Largest page of similar cases.")
+    viewers: Annotated[dict[str, ViewerAddress], FromJson] = Field(
+        default={},
+        description="Viewers besides Orthanc's own: address by name, with {study}, {series}; JSON in the env.",
+    )
 
     @field_validator("prefix")
     @classmethod

@@ -123,6 +123,7 @@ def _web_options(settings: Settings) -> WebOptions:
         pacs_url=settings.pacs.orthanc_url,
         max_body_bytes=settings.web.max_body_kib * 1024,
         max_limit=settings.web.max_limit,
+        viewers=settings.web.viewers,
         version=version("similar-cases"),
     )
 

@@ -104,6 +104,7 @@ class Handlers:
             "segmenter": {"name": segmenter.name, "version": segmenter.version},
             "last_hour": {"series": indexed, "seconds": seconds},
             "links": self._links(),
+            "viewers": dict(self.options.viewers),
         }
         return respond.json_response(body)
 

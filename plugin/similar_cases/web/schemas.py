@@ -122,6 +122,7 @@ class ArchiveStatus(Closed):
     segmenter: Segmenter
     last_hour: LastHour
     links: Links
+    viewers: Annotated[dict[str, str], Field(description="address by name, with {study} and {series} for UIDs")]
 
 
 class Facts(TypedDict):

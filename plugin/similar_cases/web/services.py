@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from similar_cases import wire
@@ -30,6 +30,7 @@ class WebOptions:
         pacs_url: the archive's address where no bridge tells the caller's.
         max_body_bytes: a larger body is refused with 413.
         max_limit: largest page of similar cases.
+        viewers: address by name, with ``{study}`` and ``{series}`` for UIDs.
         version: of Similar Cases.
     """
 
@@ -39,6 +40,7 @@ class WebOptions:
     pacs_url: str = ""
     max_body_bytes: int = 2048 * 1024
     max_limit: int = 100
+    viewers: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
 
 

@@ -1,5 +1,6 @@
 """Settings: their order, their origin, and what is refused."""
 
+import json
 import re
 from pathlib import Path
 
@@ -128,6 +129,15 @@ def test_the_generated_file_holds_the_defaults(tmp_path):
     lines = (line.removeprefix("# ") for line in as_toml().splitlines())
     live = "\n".join(line for line in lines if re.match(r"\[|[a-z_]+ = ", line))
     assert load_settings({}, toml(tmp_path, live), {}).settings == Settings()
+
+
+def test_viewers_are_addresses(tmp_path):
+    told = '{"OHIF": "/viewer?StudyInstanceUIDs={study}"}'
+    named = load_settings({}, None, {"SIMILAR_CASES_WEB__VIEWERS": told}).settings.web.viewers
+    assert named == {"OHIF": "/viewer?StudyInstanceUIDs={study}"}
+    for address in ("javascript:alert('{study}')", "//elsewhere/{study}", "/viewer"):
+        with pytest.raises(InvalidSettings, match="viewers"):
+            load_settings({}, None, {"SIMILAR_CASES_WEB__VIEWERS": json.dumps({"X": address})})
 
 
 def test_the_file_of_the_image_is_the_generated_one():

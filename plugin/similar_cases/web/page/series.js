@@ -52,10 +52,12 @@ class SeriesPage {
       element("h2", { id: "asked-title" }, WORDS.question), this.known, this.asked, this.wishes.root,
       element("div", { class: "head" }, element("h2", { id: "similar-title" }, WORDS.similar), this.answerActs),
       this.filters.root, this.answers);
-    show(main, element("div", { class: "series-head" }, this.head, this.standing, this.imageTrouble), element("div", { class: "desk" }, this.stage.root, this.side));
+    this.desk = element("div", { class: "desk", hidden: !isEmbedded }, this.stage.root, this.side);
+    show(main, element("div", { class: "series-head" }, this.head, this.standing, this.imageTrouble), this.desk);
     main.classList.add("series");
     show(this.head, this.title(WORDS.loading));
     this.showAsked(WORDS.clickLesion);
+    this.noQuestion();
     if (isEmbedded) this.joinViewer();
   }
 
@@ -69,9 +71,9 @@ class SeriesPage {
   }
 
   async lookAround() {
-    const [{ links }, { feedback: said }] = await Promise.all([status(), this.series ? feedbackOn(this.series) : { feedback: [] }]);
+    const [{ links, viewers }, { feedback: said }] = await Promise.all([status(), this.series ? feedbackOn(this.series) : { feedback: [] }]);
     for (const word of said) this.verdicts.set(`${word.asked_uid} ${word.case_uid}`, word.verdict);
-    this.viewers = viewersOf(await plugins(links.orthanc), links.orthanc);
+    this.viewers = viewersOf(await plugins(links.orthanc), links.orthanc, viewers);
     this.links = links;
   }
 
@@ -118,6 +120,7 @@ class SeriesPage {
     this.last = fresh;
     this.row = row;
     if (before && before !== row.state) announce(say.stateNow(STATES[row.state]));
+    this.desk.hidden = false;
     this.heading(row);
     show(this.standing, this.standingOf(row));
     this.openStage(row);
@@ -410,7 +413,7 @@ class SeriesPage {
   noQuestion() {
     this.answer = null;
     this.cards = [];
-    show(this.answers);
+    show(this.answers, element("p", { class: "quiet" }, WORDS.nothingAsked));
     show(this.answerActs);
   }
 

@@ -96,7 +96,9 @@ export class Stage {
 
   /** Where to look first, LPS mm. */
   begin(volume) {
-    if (this.isPoster || (this.scene.volume && this.wantsPlace)) return this.wantsPlace || this.scene.volume.grid.toLps(this.scene.cursor);
+    if (this.scene.volume && this.wantsPlace) return this.wantsPlace;
+    // the key picture of a case stays; any slice of a series that has none yet gives way to its middle
+    if (this.isPoster && this.known) return this.scene.volume.grid.toLps(this.scene.cursor);
     return this.known?.region?.centroid_lps || volume.grid.toLps(volume.grid.middle());
   }
 

@@ -38,6 +38,7 @@ export const WORDS = {
   question: "Question",
   similar: "Similar cases",
   noSimilar: "No similar case that satisfies the filters. By default the same patient's are left out.",
+  nothingAsked: "The ten most similar cases come here.",
   searching: "Finding similar cases …",
   segmenting: "Finding the region …",
   clickLesion: "Click a lesion in the images, or choose a region.",

@@ -242,7 +242,7 @@ export class View {
     pen.font = "600 13px system-ui, sans-serif";
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    for (const [letter, x, y] of [[left, 11, height / 2], [right, width - 11, height / 2], [top, width / 2, 12], [bottom, width / 2, height - 12]]) {
+    for (const [letter, x, y] of [[left, 11, height / 2], [right, width - 11, height / 2], [top, width / 2, 12], [bottom, Math.max(width / 2, Math.min(150, width - 30)), height - 12]]) {
       pen.lineWidth = 3;
       pen.strokeStyle = "rgba(0, 0, 0, 0.8)";
       pen.strokeText(letter, x, y);
