@@ -27,7 +27,7 @@ def mir_3d_table(bench: Bench, split: Split) -> Table:
     own = is_own_data(bench.data)
     samples, asking = _own(bench, split) if own else _decathlon(bench)
     rows: list[Row] = []
-    for name in bench.trained:
+    for name in _of_distinct_slices(bench):
         volumes = bench.volumes(samples, name)
         queries = [one for one in volumes if one.uid in asking]
         archive = volumes if own else [one for one in volumes if one.uid not in asking]
@@ -56,7 +56,8 @@ def totalsegmentator_table(bench: Bench) -> Table:
             move(done, len(pairs))
     asking = {sample.uid for sample, asks in pairs if asks}
     rows: list[Row] = []
-    for name, embedder in bench.embedders.items():
+    for name in _of_distinct_slices(bench):
+        embedder = bench.embedders[name]
         volumes = bench.volumes([sample for sample, _ in pairs], name)
         archive = [one for one in volumes if one.uid not in asking]
         queries = [one for one in volumes if one.uid in asking]
@@ -89,6 +90,12 @@ _ORGANS = (
     "not be read. Localized: the best of the slices that spoke for the answer shows the organ; the paper's parameter L "
     "could not be read. Its figures are those of the best of its extractors with HNSW."
 )
+
+
+def _of_distinct_slices(bench: Bench) -> list[str]:
+    """Return trained embedders, one for each space of slices; who borrows another's stands back."""
+    names = {embedder.slice_space.id: name for name, embedder in bench.trained.items()}
+    return list(names.values())
 
 
 def _own(bench: Bench, split: Split) -> tuple[list[VolumeSample], set[str]]:
