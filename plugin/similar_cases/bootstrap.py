@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from similar_cases.pacs.client import PacsClient
     from similar_cases.pacs.http import HttpAccess
     from similar_cases.pacs.orthanc_changes import OrthancFeed
+    from similar_cases.pacs.parse import Bounds
     from similar_cases.pipeline.tools import Tools
     from similar_cases.rank.ranking import Rankings
     from similar_cases.record.recorder import Recorder
@@ -86,6 +87,7 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
         indexes=CaseIndexes(books.worklist.catalogue.engine, _index_opener(settings)),
         rules=Rules(
             rankings=rankings(settings),
+            sent_bounds=bounds_of(settings),
             max_regions=settings.worker.max_regions,
             max_limit=settings.web.max_limit,
         ),
@@ -126,16 +128,21 @@ def http_access(settings: Settings) -> HttpAccess:
 def open_pacs(settings: Settings) -> PacsClient:
     """Return the archive, spoken to by DICOMweb."""
     from similar_cases.pacs.dicomweb import DicomWebClient
+
+    return DicomWebClient(dicomweb_url(settings), http_access(settings), bounds_of(settings), open_feed(settings))
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """Return what one Series may cost, whether it is retrieved or comes with a query."""
     from similar_cases.pacs.parse import Bounds
 
     pacs = settings.pacs
-    bounds = Bounds(
+    return Bounds(
         max_instances=pacs.max_instances,
         max_instance_bytes=pacs.max_instance_mib * 2**20,
         max_series_bytes=pacs.max_series_mib * 2**20,
         max_nesting=pacs.max_nesting,
     )
-    return DicomWebClient(dicomweb_url(settings), http_access(settings), bounds, open_feed(settings))
 
 
 def dicomweb_url(settings: Settings) -> str:

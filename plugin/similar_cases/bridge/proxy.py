@@ -18,7 +18,8 @@ from similar_cases.bridge.host import RestOutput
 from similar_cases.bridge.link import Deadline, Exchange, Link, WorkerAway, WorkerTooSlow
 from similar_cases.bridge.questions import headers_of, target_of
 
-MAX_REQUEST_BYTES = 64 * 1024 * 1024
+#: a series of images may come with a query
+MAX_REQUEST_BYTES = 512 * 1024 * 1024
 #: without streaming, an answer lies in memory as a whole
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024

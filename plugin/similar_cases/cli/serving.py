@@ -122,6 +122,7 @@ def _web_options(settings: Settings) -> WebOptions:
         dicomweb_path=settings.pacs.dicomweb_path,
         pacs_url=settings.pacs.orthanc_url,
         max_body_bytes=settings.web.max_body_kib * 1024,
+        max_sent_bytes=settings.pacs.max_series_mib * 2**20,
         max_limit=settings.web.max_limit,
         viewers=settings.web.viewers,
         version=version("similar-cases"),

@@ -13,6 +13,7 @@ from similar_cases.pipeline.asked_slices import AskedSlices
 from similar_cases.pipeline.ingest import describe_region
 from similar_cases.pipeline.question import Question, ResolvedPlace, Vector
 from similar_cases.pipeline.sense import require_sense
+from similar_cases.pipeline.sent import Sent
 from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.tools import Tools
 from similar_cases.rank.steer import steered
@@ -27,9 +28,14 @@ class AskedFor:
     def __init__(self, tools: Tools, shelf: Shelf) -> None:
         self._tools = tools
         self._shelf = shelf
+        self._sent = Sent(tools, shelf.volumes, tools.rules.sent_bounds)
 
-    def question(self, query: SimilarityQuery) -> Question:
+    def question(self, query: SimilarityQuery, *, wants_slices: bool = False) -> Question:
         """Return what `query` asks, with every reference resolved.
+
+        Args:
+            query: as it came.
+            wants_slices: whether the ranking compares slices, so that those of images that were sent are kept.
 
         Raises:
             InvalidRequest: for a query that asks about nothing, or about what does not go together.
@@ -39,10 +45,11 @@ class AskedFor:
             SegmentationFailed: when the prompts give no Region.
         """
         require_sense(query)
-        subjects = self._subjects(query)
+        sent = self._sent.shown(query, wants_slices=wants_slices) if query.sent else None
+        subjects = list(sent.cases) if sent else self._subjects(query)
         like, unlike = ([self._example(uid) for uid in uids] for uids in (query.like, query.unlike))
         level = query.level or _level_of((*subjects, *like, *unlike))
-        asked = [self._at_level(case, level) for case in subjects]
+        asked = [self._at_level(case, level, sent.volume if sent else None) for case in subjects]
         for example in (*like, *unlike):
             _require_level(example, level)
         space = next((case.description.embedding.space for case in (*asked, *like)), self._space(level))
@@ -60,7 +67,7 @@ class AskedFor:
             features=query.features,
             place=self._place(query),
             text=query.text.strip(),
-            slices=AskedSlices(self._tools, self._shelf, query, tuple(subjects or like)),
+            slices=AskedSlices(self._tools, self._shelf, tuple(subjects or like), sent.volume if sent else None),
         )
 
     def _space(self, level: Level) -> EmbeddingSpace:
@@ -127,15 +134,15 @@ class AskedFor:
             raise NotFound(f"no case, region or indexed series has the UID {uid}; it cannot be an example")
         return volumes[0]
 
-    def _at_level(self, case: Case, level: Level) -> Case:
-        """Return the Case, or the one of its Volume where Series are sought for a Region."""
+    def _at_level(self, case: Case, level: Level, sent: Case | None) -> Case:
+        """Return the Case; where Series are sought for a Region that of its Volume, `sent` where it came along."""
         if case.level is level:
             return case
         if level is Level.REGION:
             raise InvalidRequest(
                 "a whole series shows no region to find regions by; name a region, points or a box in it"
             )
-        return self._known_volume(case.series, case.volume_number)
+        return sent or self._known_volume(case.series, case.volume_number)
 
     def _place(self, query: SimilarityQuery) -> ResolvedPlace | None:
         place = query.place

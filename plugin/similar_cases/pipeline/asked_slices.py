@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.references import FrameRef
-from similar_cases.domain.similarity import SimilarityQuery
 from similar_cases.index.vector_sets import VectorSets
 from similar_cases.pipeline.ingest import description_of_volume
 from similar_cases.pipeline.question import Slices
@@ -20,12 +19,16 @@ Held = tuple[NDArray[np.float32], list[tuple[int, FrameRef | None]]]
 
 @dataclass(frozen=True)
 class AskedSlices:
-    """Gives the slices of the first Case that a query shows: from the catalogue, or embedded there and then."""
+    """Gives the slices of the first Case that a query shows: from the catalogue, or embedded there and then.
+
+    Attributes:
+        sent: a Volume that came with the query, embedded; where the catalogue has none of it, its slices ask.
+    """
 
     tools: Tools
     shelf: Shelf
-    query: SimilarityQuery
     subjects: tuple[Case, ...]
+    sent: Case | None = None
 
     def known(self, *, localized: bool) -> Slices | None:
         """Return the slices that the catalogue holds; see `SlicesAsked`."""
@@ -45,6 +48,8 @@ class AskedSlices:
         return Slices(vectors[kept], tuple(frames[at][1] for at in kept), self.tools.embedder.slice_space)
 
     def _known(self, subject: Case) -> Held | None:
+        if self.sent is not None and self.sent.description.slice_vectors is not None:
+            return self.sent.description.slice_vectors.astype(np.float32), list(self.sent.description.slice_frames)
         volumes = self.tools.lookups.cases_of(subject.series.series_uid)
         same = [case for case in volumes if case.region is None and case.volume_number == subject.volume_number]
         if not same:

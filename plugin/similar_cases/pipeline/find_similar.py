@@ -1,5 +1,7 @@
 """From a question to its answer: the steps in their order."""
 
+from dataclasses import replace
+
 from similar_cases.domain.case import Case
 from similar_cases.domain.description import EmbeddingSpace, Level
 from similar_cases.domain.similarity import (
@@ -82,7 +84,11 @@ class SimilarityFinder:
 
     def _list(self, query: SimilarityQuery, name: str, key: str) -> FrozenList:
         ranking = self._ranking(query)
-        question = self._asked_for.question(query)
+        # the embedder's own vectors of volumes are asked by one: that of the volume in which a region lies
+        by_volume = ranking.retrieval is Retrieval.VOLUME and ranking.pooling is None
+        question = self._asked_for.question(
+            replace(query, level=Level.SERIES) if by_volume else query, wants_slices=self._wants_slices(ranking)
+        )
         allowed, total = self._allowed(question, query, ranking)
         whole = self._one_per(query.one_per, self._orderer.order(question, ranking, allowed, self._tools))
         return FrozenList(name, key, question, ranking, whole, total)
@@ -96,6 +102,11 @@ class SimilarityFinder:
         ranking = self._tools.rules.rankings.of(query.rank_by)
         return ranking.weighted(query.weights)
 
+    def _wants_slices(self, ranking: Ranking) -> bool:
+        by_slices = (Retrieval.VOLUME, Retrieval.SLICES, Retrieval.LOCALIZED)
+        every = [ranking, *(self._tools.rules.rankings.of(name) for name in ranking.members)]
+        return any(one.retrieval in by_slices or one.rerank is Rerank.SLICES for one in every)
+
     def _allowed(self, question: Question, query: SimilarityQuery, ranking: Ranking) -> tuple[Allowed, int]:
         """Return who may be an answer, and how many they are."""
         # rankings that are fused give answers of one level, that of the first
@@ -104,10 +115,8 @@ class SimilarityFinder:
         space = question.space if level is question.level else self._space(level)
         excluded = self._excluded(question, query, space)
         conditions = conditions_of(query.filters)
-        if conditions:
-            among = self._tools.indexes.select(space, conditions, excluded)
-            return Allowed(among, excluded), len(among)
-        return Allowed(None, excluded), max(0, self._tools.indexes.warm(space) - len(excluded))
+        chosen = self._tools.indexes.select(space, conditions, excluded)
+        return Allowed(chosen, excluded, bool(conditions)), self._tools.indexes.count(chosen)
 
     def _space(self, level: Level) -> EmbeddingSpace:
         embedder = self._tools.embedder

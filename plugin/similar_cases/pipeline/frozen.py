@@ -3,6 +3,7 @@
 Concurrency. One lock; what is held is immutable.
 """
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -42,7 +43,7 @@ def query_key(query: SimilarityQuery) -> str:
     False
     """
     asked = replace(query, limit=0, offset=0, frozen="")
-    return fingerprint([repr(asked), asked.text, [fingerprint(sent.hex()) for sent in asked.sent]])
+    return fingerprint([repr(asked), asked.text, [hashlib.sha256(sent).hexdigest() for sent in asked.sent]])
 
 
 class FrozenLists:
@@ -58,8 +59,9 @@ class FrozenLists:
     def get(self, query: SimilarityQuery, state: str, make: Callable[[str, str], FrozenList]) -> FrozenList:
         """Return the list that a page is cut from.
 
-        A query that names a list goes on in it; one that asks for a later page goes on in the last list of the same
-        query; every other gets the list of the archive's present `state`, made where there is none.
+        A query that names a list goes on in it, and may leave everything else out; one that asks for a later page goes
+        on in the last list of the same query; every other gets the list of the archive's present `state`, made where
+        there is none.
 
         Args:
             query: with its page.
@@ -90,7 +92,7 @@ class FrozenLists:
             if query.frozen not in self._held:
                 raise NotFound(f"the list {query.frozen[:64]} is not kept any more; ask again without naming it")
             found = self._held[query.frozen][1]
-            if found.query_key != key:
+            if found.query_key != key and not _names_a_list_alone(query):
                 raise InvalidRequest(f"the list {query.frozen[:64]} belongs to another query")
             return found
         if query.offset:
@@ -98,3 +100,7 @@ class FrozenLists:
             if same:
                 return same[-1]
         return self._held[name][1] if name in self._held else None
+
+
+def _names_a_list_alone(query: SimilarityQuery) -> bool:
+    return query == SimilarityQuery(limit=query.limit, offset=query.offset, frozen=query.frozen)

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from similar_cases.domain.description import EmbeddingSpace, Level
+from similar_cases.domain.description import Level
 from similar_cases.domain.errors import InvalidRequest
+from similar_cases.index.case_indexes import CaseSet
 from similar_cases.index.slice_table import Hit, SliceTable
 from similar_cases.pipeline.question import Question, Slices
 from similar_cases.pipeline.tools import Tools
@@ -21,10 +23,22 @@ _DECIMALS = 6
 
 @dataclass(frozen=True)
 class Allowed:
-    """Who may be an answer: `among` passed the filters (None for all), `excluded` never is and is not among them."""
+    """Who may be an answer.
 
-    among: Collection[str] | None
+    Attributes:
+        chosen: the Cases that passed the filters, the excluded left out; an index reads them without their names.
+        excluded: Cases that never are.
+        is_filtered: whether there are filters at all.
+    """
+
+    chosen: CaseSet
     excluded: frozenset[str]
+    is_filtered: bool
+
+    @cached_property
+    def among(self) -> frozenset[str] | None:
+        """The UIDs of those that passed the filters; None where there are none."""
+        return frozenset(self.chosen) if self.is_filtered else None
 
     def holds(self, case_uid: str) -> bool:
         """Tell whether a Case may be an answer."""
@@ -66,9 +80,11 @@ class Retriever:
 
     def more(self, question: Question, case_uids: Collection[str]) -> dict[str, float]:
         """Return the appearance of further Cases, found by something else; those without a vector are absent."""
-        if not question.probes or not case_uids:
-            return {}
-        return self._by_vectors(question, None, Allowed(frozenset(case_uids), frozenset()))
+        found: dict[str, float] = {}
+        for probe in question.probes if case_uids else ():
+            for near in self._tools.indexes.nearest(question.space, probe, None, frozenset(case_uids)):
+                found[near.case_uid] = max(near.similarity, found.get(near.case_uid, 0.0))
+        return found
 
     def _shown(self, question: Question, ranking: Ranking) -> Slices:
         shown = question.slices.all(localized=ranking.retrieval is Retrieval.LOCALIZED)
@@ -76,16 +92,11 @@ class Retriever:
             raise InvalidRequest(f"ranking {ranking.name} compares slices, and the query shows none")
         return shown
 
-    def _by_vectors(self, question: Question, depth: int | None, allowed: Allowed) -> dict[str, float]:
+    def _by_vectors(self, question: Question, depth: int, allowed: Allowed) -> dict[str, float]:
         found: dict[str, float] = {}
-        space: EmbeddingSpace = question.space
-        deeper = None if depth is None else depth + len(allowed.excluded)
         for probe in question.probes:
-            # without filters all but a few are sought: it is quicker to ask for more than to name them
-            count = deeper if allowed.among is None else depth
-            for near in self._tools.indexes.nearest(space, probe, count, allowed.among):
-                if near.case_uid not in allowed.excluded:
-                    found[near.case_uid] = max(near.similarity, found.get(near.case_uid, -1.0))
+            for near in self._tools.indexes.nearest(question.space, probe, depth, allowed.chosen):
+                found[near.case_uid] = max(near.similarity, found.get(near.case_uid, -1.0))
         return _best(found, depth)
 
     def _by_votes(self, shown: Slices, ranking: Ranking, allowed: Allowed) -> dict[str, float]:

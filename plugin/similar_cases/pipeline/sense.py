@@ -25,6 +25,8 @@ def require_sense(query: SimilarityQuery) -> None:
         raise InvalidRequest("a query asks about a whole study, or about something in a series, not about both")
     if query.prompts and query.tracking_uid:
         raise InvalidRequest("a query asks about a region by its tracking UID or by prompts, not by both")
+    if query.series is None and query.place and query.place.point_lps:
+        raise InvalidRequest("a place in LPS mm needs the series that it lies in")
     if query.series is None and not query.sent:
         _require_no_series(query)
     _require_single_examples(query)
@@ -36,8 +38,6 @@ def require_sense(query: SimilarityQuery) -> None:
 def _require_no_series(query: SimilarityQuery) -> None:
     if query.prompts:
         raise InvalidRequest("prompts need the series that they lie in")
-    if query.place and query.place.point_lps:
-        raise InvalidRequest("a place in LPS mm needs the series that it lies in")
     if query.volume_number:
         raise InvalidRequest("a volume number needs the series that it counts in")
 

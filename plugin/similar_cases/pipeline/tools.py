@@ -11,6 +11,7 @@ from similar_cases.domain.volume import Volume
 from similar_cases.index.case_indexes import CaseIndexes
 from similar_cases.index.lookups import Lookups
 from similar_cases.pacs.client import PacsClient
+from similar_cases.pacs.parse import Bounds
 from similar_cases.pipeline.worklist import Worklist
 from similar_cases.rank.ranking import Rankings
 from similar_cases.record.recorder import Recorder
@@ -39,12 +40,14 @@ class Rules:
     """What the site decided.
 
     Attributes:
+        sent_bounds: what objects that come with a query may cost.
         rankings: how answers can be ranked, by name.
         max_regions: more than so many Regions in one Series are left out, with a note.
         max_limit: largest page of similar cases.
         cached_volumes: how many Series stay in memory for the next picture and the next click.
     """
 
+    sent_bounds: Bounds = field(default_factory=Bounds)
     rankings: Rankings = field(default_factory=Rankings)
     max_regions: int = 200
     max_limit: int = 100

@@ -20,6 +20,8 @@ from similar_cases.web.measures import Measures
 from similar_cases.web.services import Services, WebOptions
 
 logger = logging.getLogger(__name__)
+#: the longest body that any route takes; each route has its own bound below it
+LONGEST_BODY = "LONGEST_BODY"
 
 
 def create_app(services: Services, options: WebOptions) -> Flask:
@@ -36,6 +38,7 @@ def create_app(services: Services, options: WebOptions) -> Flask:
         raise ValueError("a worker without a token would answer everybody")
     app = Flask("similar_cases", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=options.max_body_bytes, PROPAGATE_EXCEPTIONS=False)
+    app.config[LONGEST_BODY] = max(options.max_body_bytes, options.max_sent_bytes)
     app.url_map.strict_slashes = True
     app.url_map.redirect_defaults = False
     measures = Measures(services)
@@ -75,7 +78,7 @@ class HttpServer:
             port=port,
             threads=threads,
             ident=None,
-            max_request_body_size=app.config["MAX_CONTENT_LENGTH"] + 65536,
+            max_request_body_size=app.config[LONGEST_BODY] + 65536,
             channel_timeout=60,
         )
         self.host = host

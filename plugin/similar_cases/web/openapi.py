@@ -95,7 +95,8 @@ def _operation(operation: Operation, references: dict[tuple[Any, str], Schema]) 
     }
     if operation.body is not None:
         schema = references[operation.body, "validation"]
-        written["requestBody"] = {"required": True, "content": {wire.JSON: {"schema": schema}}}
+        content: Schema = {wire.JSON: {"schema": schema}, **{media: {} for media in operation.also_takes}}
+        written["requestBody"] = {"required": True, "content": content}
     if operation.is_open:
         written["security"] = []
     return written

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from similar_cases import wire
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.conditions import ATTRIBUTES
-from similar_cases.web import answer_schemas, schemas
+from similar_cases.web import answer_schemas, schemas, sent_along
 from similar_cases.web.ask import DEFAULT_LIMIT, MAX_OFFSET, MAX_RANK_BY, MAX_VALUE
 from similar_cases.web.question import SimilarBody
 from similar_cases.web.said import FeedbackBody, RegionBody
@@ -61,6 +61,7 @@ class Operation:
         summary: what it does, in one line.
         parameters: of the query string.
         body: of a POST, as JSON.
+        also_takes: media types of further bodies, which the summary tells.
         status: of an answer with a body.
         content: media type → type of the body, None where no schema tells it.
         may_be_empty: answers 204, too.
@@ -76,6 +77,7 @@ class Operation:
     summary: str
     parameters: tuple[Parameter, ...] = ()
     body: type[Any] | None = None
+    also_takes: tuple[str, ...] = ()
     status: int = 200
     content: Mapping[str, type[Any] | None]
     may_be_empty: bool = False
@@ -167,8 +169,9 @@ _FIND = (
     ),
     Operation(
         name="similar", method="POST", path=wire.ROUTE_SIMILAR, group="find similar",
-        summary="cases similar to what the body asks about",
-        parameters=(ACCEPT, CHARSET), body=SimilarBody, content=SIMILAR_CONTENT, may_be_empty=True,
+        summary="cases similar to what the body asks about, or to DICOM that is sent along and not stored",
+        parameters=(ACCEPT, CHARSET), body=SimilarBody, also_takes=sent_along.MEDIA_TYPES,
+        content=SIMILAR_CONTENT, may_be_empty=True,
         problems=(*_SIMILAR_PROBLEMS, 415),
     ),
 )  # fmt: skip

@@ -29,6 +29,7 @@ class WebOptions:
         dicomweb_path: the archive's DICOMweb, below the origin that the caller sees.
         pacs_url: the archive's address where no bridge tells the caller's.
         max_body_bytes: a larger body is refused with 413.
+        max_sent_bytes: a larger body of DICOM that comes with a query is refused with 413.
         max_limit: largest page of similar cases.
         viewers: address by name, with ``{study}`` and ``{series}`` for UIDs.
         version: of Similar Cases.
@@ -39,6 +40,7 @@ class WebOptions:
     dicomweb_path: str = "/dicom-web"
     pacs_url: str = ""
     max_body_bytes: int = 2048 * 1024
+    max_sent_bytes: int = 512 * 2**20
     max_limit: int = 100
     viewers: Mapping[str, str] = field(default_factory=dict)
     version: str = ""

@@ -1,5 +1,6 @@
 """The routes that find similar cases: below a study, a series or a frame; as QIDO-RS searches; and by a body."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,12 +10,13 @@ from similar_cases import wire
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.similarity import Per, SimilarityAnswer, SimilarityQuery
-from similar_cases.web import ask, dicom_items, dicom_xml, media, plain_json, respond
+from similar_cases.web import ask, dicom_items, dicom_xml, media, plain_json, respond, sent_along
 from similar_cases.web.question import query_of_body
 from similar_cases.web.services import Services, WebOptions
 from similar_cases.web.subject import Subjects
 
 _Names = tuple[str, ...]
+_ONE_SENT = threading.Lock()
 #: of every route that asks by a query string
 _COMMON = ask.COMMON_PARAMETERS
 _BELOW_SERIES: _Names = (*_COMMON, "tracking-uid", "volume-number")
@@ -55,11 +57,21 @@ class FindSimilar:
         return self._by_parameters(_SEARCH, self._named, Per.SERIES, within=require_uid(study))
 
     def similar(self) -> Response:
-        """Find the cases similar to what a JSON body asks about."""
+        """Find the cases similar to what a JSON body asks about, or DICOM that is sent along; nothing is stored."""
         media_type = self._media_type()
+        if request.mimetype in sent_along.MEDIA_TYPES:
+            # one at a time: what is sent lies in memory
+            with _ONE_SENT:
+                query, wanted = self._sent_query()
+                return self._answered(query, wanted, media_type)
         respond.require_json(request)
         query, wanted = query_of_body(request.get_data(), request.args, self.options.max_limit)
         return self._answered(query, wanted, media_type)
+
+    def _sent_query(self) -> tuple[SimilarityQuery, ask.Wanted]:
+        body, sent = sent_along.read(request, self.options.max_sent_bytes)
+        query, wanted = query_of_body(body, request.args, self.options.max_limit)
+        return replace(query, sent=sent), wanted
 
     def _named(self) -> ask.About:
         uid = request.args.get("similar-to")

@@ -276,7 +276,9 @@ def archive(tmp_path_factory):
         feedback=FeedbackBook(engine),
     )
     client = create_app(services, WebOptions(token=TOKEN)).test_client()
-    yield SimpleNamespace(held=held, rows=rows, refs=refs, flat=flat, patients=patients, client=client)
+    yield SimpleNamespace(
+        held=held, rows=rows, refs=refs, flat=flat, patients=patients, client=client, services=services
+    )
     engine.dispose()
 
 
