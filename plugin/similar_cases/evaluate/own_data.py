@@ -56,16 +56,21 @@ def radiomics_table(bench: Bench, split: Split) -> Table:
     samples = samples_in(bench.data, split)
     asked = bench.described(samples)
     known = asked + bench.described(samples_in(bench.data, _other(split)))
-    clicked = bench.clicked(samples)
+    # where only a part of an organ is outlined, a click says nothing of which part is meant
+    lesions = [one for one in asked if one.dataset == "sarcoma"]
+    clicked = bench.clicked([sample for sample in samples if sample.dataset == "sarcoma"])
+    asking = {
+        "expert's mask": [Asking(asks=one, lesion=one) for one in asked],
+        "one click": [Asking(asks=found, lesion=one) for found, one in zip(clicked, lesions, strict=False)],
+    }
     rows: list[Row] = []
     for kind in sorted({_kind(one) for one in asked}):
         archive = [one for one in known if _kind(one) == kind]
-        if len({one.patient for one in archive}) > _LEAST_PATIENTS:
-            for how, asking in (("expert's mask", asked), ("one click", clicked)):
-                pairs = zip(asking, asked, strict=False)
-                queries = [Asking(asks=asks, lesion=lesion) for asks, lesion in pairs if _kind(lesion) == kind]
+        for how, everyone in asking.items():
+            queries = [query for query in everyone if _kind(query.lesion) == kind]
+            if queries and len({one.patient for one in archive}) > _LEAST_PATIENTS:
                 data = " ".join(word for word in (*kind, how) if word)
-                rows += radiomics_agreement(queries, archive, bench.embedders, data) if queries else []
+                rows += radiomics_agreement(queries, archive, bench.embedders, data)
     return Table(
         name=f"radiomics {split.value}",
         title=f"Agreement in radiomics of the five most similar ({split.value} patients ask)",
