@@ -95,9 +95,16 @@ def _command(tables: Tables) -> Callable[..., None]:
         markdown: Markdown = None,
         as_json: AsJson = False,
     ) -> None:
+        from similar_cases.evaluate.table import tables_json
+
         with answering(as_json=as_json):
-            made = list(tables(_bench(context, data, embedder, cache, segmenter), split))
-            _show(made, markdown, as_json=as_json)
+            bench = _bench(context, data, embedder, cache, segmenter)
+            made = list(tables(bench, split))
+            _keep(made, markdown)
+            if as_json:
+                print_json(tables_json(made, bench.about))
+            else:
+                _show(made)
 
     return command
 
@@ -185,14 +192,16 @@ def _index(create: Callable[[EmbeddingSpace, str], CaseIndex], device: str, spac
     return create(space, device)
 
 
-def _show(tables: Sequence[Table], markdown: Path | None, *, as_json: bool) -> None:
-    from similar_cases.evaluate.table import COLUMNS, tables_json, write_into
+def _keep(tables: Sequence[Table], markdown: Path | None) -> None:
+    from similar_cases.evaluate.table import write_into
 
     if markdown is not None:
         write_into(markdown, tables)
-    if as_json:
-        print_json(tables_json(tables, {}))
-        return
+
+
+def _show(tables: Sequence[Table]) -> None:
+    from similar_cases.evaluate.table import COLUMNS
+
     for table in tables:
         print_table(table.title, COLUMNS, table.cells())
         for remark in table.remarks:

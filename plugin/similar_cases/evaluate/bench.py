@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from similar_cases.describe.embedder import Embedder
@@ -49,6 +49,17 @@ class Bench:
     def trained(self) -> Mapping[str, Embedder]:
         """Those among them that have learnt something."""
         return {name: one for name, one in self.embedders.items() if not name.endswith("untrained")}
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What was compared, as JSON: models with the hashes of their weights, the recipe, what finds a Region."""
+        clicking = self.clicking.identity if self.clicking else None
+        return {
+            "embedders": {name: asdict(one.region_space) for name, one in self.embedders.items()},
+            "radiomics": asdict(self.describers.extractor.recipe),
+            "body_position": self.describers.body.space if self.describers.body else None,
+            "clicks": {"name": clicking.name, "version": clicking.version} if clicking else None,
+        }
 
     def described(self, samples: Sequence[LesionSample]) -> list[DescribedRegion]:
         """Return the lesions of `samples` by experts' masks."""

@@ -45,6 +45,8 @@ def test_same_lesion_prints_rows_beside_chance_and_untrained_networks(few, cache
         "radiomics without shape",
         *(f"efficientnet-lite0 + radiomics, {how}" for how in ("weighted", "calibrated", "reciprocal-rank")),
     }
+    assert body["embedders"]["efficientnet-lite0, untrained"]["weights"].startswith("He et al.")
+    assert body["radiomics"]["bin_count"] == 128
     alone, among_all = (
         [row for row in body["rows"] if row["data"].endswith(archive) and row["task"] == "all pairs"]
         for archive in ("these patients", "all patients")
