@@ -180,6 +180,9 @@ class WebSettings(Section):
         default={},
         description="Viewers besides Orthanc's own: address by name, with {study}, {series}; JSON in the env.",
     )
+    audit_days: int = Field(
+        default=365, ge=0, description="How long the catalogue keeps who asked what; 0 leaves the log's lines alone."
+    )
 
     @field_validator("prefix")
     @classmethod

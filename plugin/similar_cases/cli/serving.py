@@ -66,6 +66,7 @@ def work(context: typer.Context) -> None:
 
 
 def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> None:
+    from similar_cases.index.audit import AuditBook
     from similar_cases.index.feedback import FeedbackBook
     from similar_cases.pipeline.find_similar import SimilarityFinder
     from similar_cases.pipeline.pictures import Pictures
@@ -97,6 +98,7 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
         shelf=shelf,
         pictures=Pictures(tools),
         feedback=FeedbackBook(books.worklist.catalogue.engine),
+        audit=AuditBook(books.worklist.catalogue.engine, settings.web.audit_days),
     )
     app = create_app(services, _web_options(settings))
     server = HttpServer(app, settings.web.host, settings.web.port, settings.web.threads)

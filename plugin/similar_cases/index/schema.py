@@ -194,3 +194,17 @@ feedback = Table(
     Column("score", Float),
     Column("told_at", Float, nullable=False),
 )
+
+#: who asked what; never forgotten with a series, but after a number of days
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("user", String(128), nullable=False),
+    Column("route", String(64), nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("asked", JSON, nullable=False),
+    Column("cases", Integer, nullable=False),
+    Column("shown", JSON, nullable=False),
+)

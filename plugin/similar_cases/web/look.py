@@ -4,7 +4,6 @@ import csv
 import io
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote
 
 from flask import Response, request
 
@@ -126,7 +125,7 @@ class Look:
         respond.require_json(request)
         body = read_body(FeedbackBody, request.get_data())
         answered = self.services.lookups.case(body.case)
-        said = feedback_of(body, answered, unquote(request.headers.get(wire.USER_HEADER, ""))[:128])
+        said = feedback_of(body, answered, respond.user_of(request.headers))
         if body.verdict is None:
             self.services.feedback.take_back(said)
         else:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from urllib.parse import unquote
 
 from flask import Request, Response, request
 from werkzeug.datastructures import Headers
@@ -82,6 +83,15 @@ def origin_of_caller(headers: Headers, otherwise: str) -> str:
     ):
         return otherwise
     return f"{scheme}://{host}{forwarded_prefix(headers)}"
+
+
+def user_of(headers: Headers) -> str:
+    """Return who asks, as Orthanc authenticated them; empty where it does not.
+
+    >>> user_of(Headers({"X-Similar-Cases-User": "Dr%20No"}))
+    'Dr No'
+    """
+    return unquote(headers.get(wire.USER_HEADER, ""))[:128]
 
 
 def warning_of_more(remaining: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from similar_cases import wire
 from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
+from similar_cases.index.audit import AuditBook
 from similar_cases.index.feedback import FeedbackBook
 from similar_cases.index.lookups import Lookups
 from similar_cases.index.overview import Overview
@@ -56,6 +57,7 @@ class Services:
         shelf: volumes and regions that people look at.
         pictures: the slices that show cases.
         feedback: what people said of answers.
+        audit: keeps who asked what.
     """
 
     find_similar: Callable[[SimilarityQuery], SimilarityAnswer]
@@ -66,6 +68,7 @@ class Services:
     shelf: Shelf
     pictures: Pictures
     feedback: FeedbackBook
+    audit: AuditBook
 
     def places(self, series_uids: Collection[str]) -> Mapping[str, int]:
         """Return how many jobs wait before those of `series_uids`."""

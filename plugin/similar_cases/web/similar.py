@@ -11,6 +11,7 @@ from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.similarity import Per, SimilarityAnswer, SimilarityQuery
 from similar_cases.web import ask, dicom_items, dicom_xml, media, plain_json, respond, sent_along
+from similar_cases.web.audited import entry_of
 from similar_cases.web.question import query_of_body
 from similar_cases.web.services import Services, WebOptions
 from similar_cases.web.subject import Subjects
@@ -95,6 +96,8 @@ class FindSimilar:
 
     def _answered(self, query: SimilarityQuery, wanted: ask.Wanted, media_type: str) -> Response:
         answer = self.services.find_similar(query)
+        route = (request.endpoint or "").rpartition(".")[2]
+        self.services.audit.keep(entry_of(query, answer, respond.user_of(request.headers), route))
         if not answer.cases:
             return respond.no_content()
         response = self._written(answer, query.one_per, wanted, media_type)

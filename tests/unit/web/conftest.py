@@ -41,6 +41,7 @@ from similar_cases.domain.similarity import (
     SimilarityQuery,
 )
 from similar_cases.domain.volume import SeriesFacts
+from similar_cases.index.audit import AuditBook
 from similar_cases.index.catalogue import Catalogue
 from similar_cases.index.database import open_engine, sqlite_url
 from similar_cases.index.feedback import FeedbackBook
@@ -234,6 +235,7 @@ def http(tmp_path, filled_catalogue) -> Iterator[Http]:
         shelf=SimpleNamespace(segmenter=AlgorithmIdentity("grower", "1")),
         pictures=None,
         feedback=FeedbackBook(engine),
+        audit=AuditBook(engine, days=30),
     )
     options = WebOptions(token=TOKEN, pacs_url="http://127.0.0.1:8042", version="0.1.0", max_body_bytes=64 * 1024)
     yield Http(create_app(services, options).test_client(), asked, services)
@@ -274,6 +276,7 @@ def archive(tmp_path_factory):
         shelf=shelf,
         pictures=Pictures(held.tools),
         feedback=FeedbackBook(engine),
+        audit=AuditBook(engine, days=30),
     )
     client = create_app(services, WebOptions(token=TOKEN)).test_client()
     yield SimpleNamespace(
