@@ -159,16 +159,23 @@ def open_feed(settings: Settings) -> OrthancFeed:
 
 def open_segmenter(settings: Settings) -> Segmenter:
     """Return the segmenter that the settings name, with the bundle and on the device that they choose."""
-    from similar_cases.segment.registry import SEGMENTERS, SEGMENTERS_OF_KINDS, SegmenterChoice
+    from similar_cases.segment.registry import SEGMENTERS, SEGMENTERS_ELSEWHERE, SEGMENTERS_OF_KINDS, SegmenterChoice
 
     segment = settings.segment
-    choice = SegmenterChoice(bundle=segment.bundle, device=device(settings))
-    if segment.backend in SEGMENTERS.names:
-        return SEGMENTERS.create(segment.backend, choice)
+    choice = SegmenterChoice(
+        bundle=segment.bundle,
+        device=device(settings),
+        server_url=segment.server_url,
+        server_key=segment.server_key.get_secret_value(),
+        timeout_seconds=segment.timeout_seconds,
+    )
+    for registry in (SEGMENTERS, SEGMENTERS_ELSEWHERE):
+        if segment.backend in registry.names:
+            return registry.create(segment.backend, choice)
     wanted = Wanted(
         use=ModelUse.SEGMENT,
         name=segment.backend,
-        built_in=SEGMENTERS.names,
+        built_in=(*SEGMENTERS.names, *SEGMENTERS_ELSEWHERE.names),
         weights=segment.weights,
         sha256=segment.weights_sha256,
     )
@@ -217,9 +224,11 @@ def open_added(model: ModelFile, settings: Settings) -> None:
 def names_taken() -> frozenset[str]:
     """Return the names that no model of the site may have: those of what needs no weights of it."""
     from similar_cases.describe.registry import EMBEDDERS
-    from similar_cases.segment.registry import SEGMENTERS
+    from similar_cases.segment.registry import SEGMENTERS, SEGMENTERS_ELSEWHERE
 
-    return frozenset({*EMBEDDERS, *SEGMENTERS.names, *(one.name for one in shipped_models())})
+    return frozenset(
+        {*EMBEDDERS, *SEGMENTERS.names, *SEGMENTERS_ELSEWHERE.names, *(one.name for one in shipped_models())}
+    )
 
 
 def device(settings: Settings) -> str:

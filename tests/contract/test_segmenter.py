@@ -1,15 +1,19 @@
 """Every Segmenter keeps to the volume's grid and to the points, gives the same bytes twice, and says what was wrong."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from tests.unit.segment.large_models import small_sam_med3d, small_vista3d
 from tests.unit.segment.lesions import ball_volume, dice, point
+from tests.unit.segment.nninteractive_server import served
 from tests.unit.segment.promptable_bundles import random_bundle
 
 from similar_cases.domain.errors import SegmentationFailed
 from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Polarity, PromptSet
 from similar_cases.domain.region import AlgorithmIdentity, Authorship
 from similar_cases.domain.volume import VoxelUnit
+from similar_cases.segment.backends.nninteractive import NnInteractiveSegmenter, Server
 from similar_cases.segment.backends.promptable.segmenter import PromptableSegmenter
 from similar_cases.segment.registry import SEGMENTERS
 from similar_cases.segment.segmenter import Segmenter
@@ -24,11 +28,15 @@ UNTRAINED = {
 OF_CT = ("VISTA3D",)
 
 
-@pytest.fixture(scope="module", params=[*SEGMENTERS.names, *UNTRAINED])
-def segmenter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
-    if request.param in UNTRAINED:
-        return UNTRAINED[request.param](tmp_path_factory.mktemp("weights"))
-    return SEGMENTERS.create(request.param)
+@pytest.fixture(scope="module", params=[*SEGMENTERS.names, *UNTRAINED, "nninteractive"])
+def segmenter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
+    if request.param == "nninteractive":
+        with served() as double:
+            yield NnInteractiveSegmenter(Server(url=double.url))
+    elif request.param in UNTRAINED:
+        yield UNTRAINED[request.param](tmp_path_factory.mktemp("weights"))
+    else:
+        yield SEGMENTERS.create(request.param)
 
 
 # a trained network is no formula: what it is able to is measured on real lesions, by `similar-cases evaluate`

@@ -159,8 +159,13 @@ def _embedder(settings: Settings) -> Finding:
 
 
 def _segmenter(settings: Settings) -> Finding:
-    identity = bootstrap.open_segmenter(settings).identity
-    return Finding("segmenter", "ok", f"{identity.name} {identity.version}")
+    from similar_cases.segment.segmenter import RemoteSegmenter
+
+    segmenter = bootstrap.open_segmenter(settings)
+    told = f"{segmenter.identity.name} {segmenter.identity.version}"
+    if isinstance(segmenter, RemoteSegmenter):
+        told += f": {segmenter.look()}"
+    return Finding("segmenter", "ok", told)
 
 
 def _models(settings: Settings) -> Finding:

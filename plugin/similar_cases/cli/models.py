@@ -12,7 +12,7 @@ import typer
 from similar_cases import bootstrap
 from similar_cases.cli.console import ExitCode, answering, print_json, print_table, progress_bar, session_of
 from similar_cases.domain.errors import InvalidSettings
-from similar_cases.models.kinds import KINDS, ModelUse
+from similar_cases.models.kinds import KINDS, SERVICES, ModelUse
 from similar_cases.models.model_file import ModelFile, kind_of, sha256_of, size_of
 from similar_cases.models.shipped import shipped_models
 from similar_cases.settings import Settings
@@ -74,15 +74,18 @@ def list_models(context: typer.Context, as_json: AsJson = False) -> None:
     with answering(as_json=as_json):
         listed = list(_listed(session_of(context).effective().settings))
     if as_json:
-        kinds = [
-            {"kind": one.name, "setting": one.use, "what": one.what, "licence": one.licence} for one in KINDS.values()
-        ]
-        print_json({"models": [one.as_json() for one in listed], "kinds": kinds})
+        kinds, services = (
+            [{key: one.name, "setting": one.use, "what": one.what, "licence": one.licence} for one in ones]
+            for key, ones in (("kind", KINDS.values()), ("name", SERVICES))
+        )
+        print_json({"models": [one.as_json() for one in listed], "kinds": kinds, "services": services})
         return
     columns = ("name", "kind", "from", "licence", "version", "sha256", "size", "setting", "where")
     print_table("Models", columns, [one.as_row() for one in listed])
     rows = [(one.name, one.use, one.what, one.licence) for one in KINDS.values()]
     print_table("Kinds that can be added", ("kind", "setting", "what", "licence of the weights"), rows)
+    rows = [(one.name, one.use, one.what, one.licence) for one in SERVICES]
+    print_table("Beside the worker", ("name", "setting", "what", "licence of the weights"), rows)
 
 
 @group.command()

@@ -13,6 +13,7 @@
     │   ├── NotAVolume          localizer, secondary capture, RGB, one slice …        422
     │   └── MalformedDicom      an object that breaks its own rules                   422
     ├── SegmentationFailed      the prompt gave no region                             422
+    ├── SegmenterUnavailable    a segmenter elsewhere does not answer (retryable)         503
     ├── DescriptionFailed       a region that cannot be described                     422
     ├── PacsUnavailable         the PACS does not answer (retryable)                  503
     │   └── IncompleteTransfer  fewer instances came than QIDO lists (retryable)      503
@@ -75,6 +76,12 @@ class MalformedDicom(Refused):
 
 class SegmentationFailed(SimilarCasesError):
     """The prompt gave no region."""
+
+
+class SegmenterUnavailable(SimilarCasesError):
+    """The segmenter, which runs elsewhere, does not answer."""
+
+    retryable = True
 
 
 class DescriptionFailed(SimilarCasesError):

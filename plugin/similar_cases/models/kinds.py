@@ -102,5 +102,15 @@ _KINDS = (
     ),
 )
 
+#: what a site runs beside the worker: named by the setting, and nothing is added
+SERVICES = (
+    ModelKind(
+        name="nninteractive",
+        use=ModelUse.SEGMENT,
+        what="a server of nnInteractive, points, boxes and masks, at segment.server_url; needs the extra nninteractive",
+        licence="CC BY-NC-SA 4.0 for the released checkpoint; the code is Apache-2.0",
+    ),
+)
+
 #: name → kind
 KINDS: Mapping[str, ModelKind] = MappingProxyType({kind.name: kind for kind in _KINDS})

@@ -14,11 +14,17 @@ from similar_cases.segment.segmenter import Segmenter
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterChoice:
-    """What a site may choose of a segmenter: a bundle in place of the shipped one, weights of its own, a device."""
+    """What a site may choose of a segmenter: a bundle in place of the shipped one, weights of its own, a device.
+
+    What runs elsewhere has an address instead, a key, and a time for one answer.
+    """
 
     bundle: Path | None = None
     device: str = "cpu"
     model: ModelFile | None = None
+    server_url: str = ""
+    server_key: str = field(default="", repr=False)
+    timeout_seconds: float = 600.0
 
 
 SegmenterFactory = Callable[[SegmenterChoice], Segmenter]
@@ -109,3 +115,14 @@ def _weights(choice: SegmenterChoice) -> ModelFile:
 
 #: what draws with weights that the site has, by their kind
 SEGMENTERS_OF_KINDS = SegmenterRegistry({"vista3d": _vista3d, "monai-bundle": _bundle, "sam-med3d": _sam_med3d})
+
+
+def _nninteractive(choice: SegmenterChoice) -> Segmenter:
+    from similar_cases.segment.backends.nninteractive import NnInteractiveSegmenter, Server
+
+    server = Server(url=choice.server_url, key=choice.server_key, timeout_seconds=choice.timeout_seconds)
+    return NnInteractiveSegmenter(server)
+
+
+#: what the site runs beside the worker
+SEGMENTERS_ELSEWHERE = SegmenterRegistry({"nninteractive": _nninteractive})

@@ -1,6 +1,6 @@
 """What turns prompts into a Region."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from similar_cases.domain.prompts import PromptSet
 from similar_cases.domain.region import AlgorithmIdentity, Region
@@ -22,5 +22,19 @@ class Segmenter(Protocol):
 
         Raises:
             SegmentationFailed: when no positive prompt lies inside the volume, or nothing was found there.
+            SegmenterUnavailable: when it runs elsewhere, and does not answer.
+        """
+        ...
+
+
+@runtime_checkable
+class RemoteSegmenter(Protocol):
+    """What a Segmenter that runs elsewhere can do besides."""
+
+    def look(self) -> str:
+        """Ask it what it is, for people.
+
+        Raises:
+            SegmenterUnavailable: when it does not answer.
         """
         ...

@@ -23,6 +23,7 @@ STATUSES: Mapping[type[errors.SimilarCasesError], int] = {
     errors.NotReady: 409,
     errors.Refused: 422,
     errors.SegmentationFailed: 422,
+    errors.SegmenterUnavailable: 503,
     errors.DescriptionFailed: 422,
     errors.PacsUnavailable: 503,
     errors.StoreFailed: 502,
@@ -43,7 +44,7 @@ ADVICE: Mapping[int, str] = {
     415: "Send application/json.",
     422: "Ask about another series, or give other hints.",
     502: "Ask again after the seconds that Retry-After tells; if it stays so, see the archive's log.",
-    503: "Ask again after the seconds that Retry-After tells; if it stays so, see that the archive runs.",
+    503: "Ask again after the seconds that Retry-After tells; if it stays so, see that what the detail names runs.",
 }
 #: the advice where no table helps
 OTHERWISE = "See the worker's log."

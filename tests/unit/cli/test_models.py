@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from tests.unit.describe import vision_weights
 from tests.unit.segment.large_models import vista3d_bundle
+from tests.unit.segment.nninteractive_server import served
 from typer.testing import CliRunner, Result
 
 from similar_cases import bootstrap
 from similar_cases.cli import app
 from similar_cases.cli.console import ExitCode
-from similar_cases.domain.errors import InvalidSettings
+from similar_cases.cli.doctor import _segmenter
+from similar_cases.domain.errors import InvalidSettings, SegmenterUnavailable
 from similar_cases.models.kinds import KINDS
 from similar_cases.settings import load_settings
 
@@ -86,6 +88,17 @@ def test_a_segmenter_that_is_added_is_the_one_that_the_setting_names(run, tmp_pa
     monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__EMBEDDER", "organs")
     with pytest.raises(InvalidSettings, match=r"describe\.embedder names organs, which is for segment\.backend"):
         bootstrap.open_embedder(load_settings().settings)
+
+
+def test_a_server_is_named_and_looked_at_by_the_doctor(run, monkeypatch):
+    told = json.loads(run("list", "--json").stdout)
+    assert "nninteractive" in {one["name"] for one in told["services"]}
+    with served() as double:
+        monkeypatch.setenv("SIMILAR_CASES_SEGMENT__BACKEND", "nninteractive")
+        monkeypatch.setenv("SIMILAR_CASES_SEGMENT__SERVER_URL", double.url)
+        assert _segmenter(load_settings().settings).found.endswith("weights: CC BY-NC-SA 4.0")
+    with pytest.raises(SegmenterUnavailable):
+        _segmenter(load_settings().settings)
 
 
 def test_bytes_that_changed_are_told(run, weights):
