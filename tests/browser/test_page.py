@@ -313,10 +313,13 @@ class TestFurtherWays:
         desk.cards.nth(1).get_by_role("button", name="Alike", exact=True).click()
         told = asked_by(page, lambda: page.get_by_role("button", name="Like what you judged (1 alike, 0 not)").click())
         assert (told["like"], told["unlike"]) == ([uid], [])
+        desk.answered()
+        expect(page.locator(f"[data-case='{uid}']")).to_have_count(0)  # an example is no answer
+        told = asked_by(page, lambda: page.get_by_role("button", name="Like what you judged").click())
+        assert not {"like", "unlike"} & set(told)
         desk.answered(10)
-        card = page.locator(f"[data-case='{uid}']")
-        told = asked_by(page, lambda: card.get_by_role("button", name="Alike", exact=True).click())
-        assert (told["like"], told["unlike"]) == ([], [])
+        page.locator(f"[data-case='{uid}']").get_by_role("button", name="Alike", exact=True).click()
+        expect(page.get_by_role("button", name="Like what you judge alike")).to_be_disabled()
 
     def test_a_whole_series_opens_on_the_slices_that_match(self, hospital, page):
         phantom = a_phantom(0)
