@@ -6,6 +6,7 @@ Heavy libraries are imported inside the functions that need them, so that ``simi
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -167,6 +168,8 @@ def open_segmenter(settings: Settings) -> Segmenter:
         device=device(settings),
         server_url=segment.server_url,
         server_key=segment.server_key.get_secret_value(),
+        command=segment.command,
+        environment=os.environ,
         timeout_seconds=segment.timeout_seconds,
     )
     for registry in (SEGMENTERS, SEGMENTERS_ELSEWHERE):

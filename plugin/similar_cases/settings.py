@@ -74,6 +74,9 @@ class SegmentSettings(Section):
     weights_sha256: str = Field(default="", description="What those weights hash to; a folder's is in the docs.")
     server_url: str = Field(default="", description="Address of the server, where backend is nninteractive.")
     server_key: SecretStr = Field(default=SecretStr(""), description="What that server was started with as --api-key.")
+    command: str = Field(
+        default="TotalSegmentator", description="The site's command, where backend is totalsegmentator."
+    )
     timeout_seconds: float = Field(
         default=600.0, gt=0, description="How long a segmenter that runs elsewhere may take for one answer."
     )

@@ -110,6 +110,12 @@ SERVICES = (
         what="a server of nnInteractive, points, boxes and masks, at segment.server_url; needs the extra nninteractive",
         licence="CC BY-NC-SA 4.0 for the released checkpoint; the code is Apache-2.0",
     ),
+    ModelKind(
+        name="totalsegmentator",
+        use=ModelUse.SEGMENT,
+        what="the site's own command TotalSegmentator, segment.command: organs and bones in CT and MR, by class",
+        licence="Apache-2.0 for its tasks total and total_mr, which are the ones used",
+    ),
 )
 
 #: name → kind

@@ -16,7 +16,7 @@ from similar_cases.segment.segmenter import Segmenter
 class SegmenterChoice:
     """What a site may choose of a segmenter: a bundle in place of the shipped one, weights of its own, a device.
 
-    What runs elsewhere has an address instead, a key, and a time for one answer.
+    What runs elsewhere has an address or a command instead, and a time for one answer.
     """
 
     bundle: Path | None = None
@@ -24,6 +24,8 @@ class SegmenterChoice:
     model: ModelFile | None = None
     server_url: str = ""
     server_key: str = field(default="", repr=False)
+    command: str = "TotalSegmentator"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 600.0
 
 
@@ -124,5 +126,18 @@ def _nninteractive(choice: SegmenterChoice) -> Segmenter:
     return NnInteractiveSegmenter(server)
 
 
+def _totalsegmentator(choice: SegmenterChoice) -> Segmenter:
+    from similar_cases.segment.backends.totalsegmentator import Command, TotalSegmentator
+
+    return TotalSegmentator(
+        Command(
+            path=choice.command,
+            device=choice.device,
+            timeout_seconds=choice.timeout_seconds,
+            environment=choice.environment,
+        )
+    )
+
+
 #: what the site runs beside the worker
-SEGMENTERS_ELSEWHERE = SegmenterRegistry({"nninteractive": _nninteractive})
+SEGMENTERS_ELSEWHERE = SegmenterRegistry({"nninteractive": _nninteractive, "totalsegmentator": _totalsegmentator})
