@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import schemathesis
 from dicomweb_client import DICOMwebClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from pydicom import Dataset
@@ -205,7 +205,7 @@ def test_what_cannot_be_understood_is_400_with_its_reason(asked: Asked, paramete
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b'{"study": "1.2"}', b'{"study": "x", "series": "1.2"}', b'{"study": 1, "series": 2}']
+    "body", [b"", b"[]", b"{", b'{"series": "1.2"}', b'{"study": "x", "series": "1.2"}', b'{"study": 1, "series": 2}']
 )
 def test_a_body_that_cannot_be_understood_is_400(asked: Asked, body: bytes) -> None:
     assert asked.post(body).status_code == 400
@@ -231,7 +231,7 @@ def test_a_media_type_that_nobody_makes_is_406(asked: Asked, accept: str) -> Non
 
 
 def test_a_body_over_the_bound_is_413_and_another_type_415(asked: Asked) -> None:
-    assert asked.post(b'{"study": "' + b"1" * 600_000 + b'"}').status_code == 413
+    assert asked.post(b'{"study": "' + b"1" * 3_000_000 + b'"}').status_code == 413
     assert asked.post(asked.ref, content_type="text/plain").status_code == 415
 
 
@@ -336,12 +336,20 @@ def test_a_frame_and_a_study_are_asked_about(asked: Asked) -> None:
 
 def test_what_there_is_to_ask_is_told_through_orthanc(asked: Asked) -> None:
     validate(asked.archive.get("/openapi.json"))
-    told = ElementTree.fromstring(asked.archive.ask("/capabilities").content)
-    base = told.find("{*}resources").get("base")
-    assert base == asked.archive.url("/")
+    # by another name than the worker knows Orthanc by: addresses are those that the caller sees
+    address = asked.archive.url("/capabilities").replace("127.0.0.1", "localhost")
+    told = ElementTree.fromstring(asked.archive.http.get(address, timeout=60).content)
+    assert told.find("{*}resources").get("base") == address.removesuffix("capabilities")
     assert "text/html" in asked.archive.ask("/api").headers["Content-Type"]
     # Orthanc's own web server answers these; nothing of them reaches the plugin
     assert {asked.archive.ask("/series", method).status_code for method in ("HEAD", "OPTIONS")} <= {400, 404, 405}
+
+
+def test_orthanc_takes_forms_for_itself(asked: Asked) -> None:
+    """So nobody asks the worker by a form through Orthanc; the API's page says so."""
+    answer = asked.archive.ask(wire.ROUTE_SIMILAR, "POST", files={"query": ("query.json", b"{}", wire.JSON)})
+    assert "cases" not in answer.text
+    assert "class" not in answer.text
 
 
 #: what would make the archive work again on what it holds, or fills Orthanc's log
@@ -358,6 +366,7 @@ def test_no_request_through_orthanc_leaves_the_document(asked: Asked, name: str)
     @settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(told.as_strategy(generation_mode=GenerationMode.POSITIVE), st.booleans())
     def run(case: schemathesis.Case, is_known: bool) -> None:
+        assume(case.media_type != "multipart/form-data")  # Orthanc takes forms for itself
         for place in (case.path_parameters, case.query, case.body):
             if is_known and isinstance(place, dict):
                 place |= {key: known[key] for key in place.keys() & known.keys()}

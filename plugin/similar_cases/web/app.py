@@ -80,6 +80,8 @@ class HttpServer:
             ident=None,
             max_request_body_size=app.config[LONGEST_BODY] + 65536,
             channel_timeout=60,
+            # the bridge, which alone has the token, tells by them which address the caller sees
+            clear_untrusted_proxy_headers=False,
         )
         self.host = host
         self.port = int(self._server.effective_port)
@@ -88,3 +90,7 @@ class HttpServer:
         """Answer requests until the process is told to end (KeyboardInterrupt or SystemExit in this thread)."""
         logger.info("listening on http://%s:%d", self.host, self.port)
         self._server.run()
+
+    def close(self) -> None:
+        """Listen no more, and let `run` end."""
+        self._server.close()

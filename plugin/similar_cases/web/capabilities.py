@@ -55,7 +55,7 @@ def _method(operation: Operation) -> dict[str, Any]:
         "id": operation.name,
         "summary": operation.summary,
         "parameters": [_parameter(p.name, p.meaning, p.schema, required=p.required) for p in operation.parameters],
-        "takes": ["application/json"] if operation.body is not None else [],
+        "takes": ["application/json", *operation.also_takes] if operation.body is not None else [],
         "answers": [
             {"status": operation.status, "media_types": list(operation.content)},
             *([{"status": 204, "media_types": []}] if operation.may_be_empty else []),

@@ -66,7 +66,7 @@ class Pages:
         ask.refuse_repeats(request.args, ("accept",))
         offered = (WADL, wire.JSON)
         media_type = media.negotiated(request.headers.get("Accept", ""), request.args.get("accept"), offered)
-        base = respond.origin_of_caller(request.headers, "") + self.options.prefix
+        base = respond.origin_of_caller(request.headers, self.options.pacs_url).rstrip("/") + self.options.prefix
 
         def made() -> Response:
             if media_type == wire.JSON:
