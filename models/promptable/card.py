@@ -5,6 +5,11 @@ from typing import Any
 from similar_cases.segment.backends.promptable.inputs import SIZE
 from similar_cases.segment.backends.promptable.zoom import ZoomRecipe
 
+_KEPT = {
+    "best": "the weights of the evaluation that was best on the validation patients",
+    "last": "the weights at the end",
+    "mean": "the mean of the weights at the end and of those that were best on the validation patients",
+}
 _SPLITS = {
     "validation": "Validation: patients whom the weights never saw",
     "test": "Data sets never trained on (test only)",
@@ -34,8 +39,12 @@ def model_card(metadata: dict[str, Any]) -> str:
         ),
         metadata["copyright"] + ".",
         "## Training",
-        "{steps} steps in {minutes} minutes. {optimiser}; seed {seed}.".format(**training),
-        _COMMANDS.replace("TRAIN", training["command"]).replace("VERSION", metadata["version"]),
+        "{steps} steps in {minutes} minutes on {machine}. {optimiser}; seed {seed}. Kept: {kept}.".format(
+            **training, kept=_KEPT[training["taken"]]
+        ),
+        _COMMANDS.replace("TRAIN", training["command"])
+        .replace("VERSION", metadata["version"])
+        .replace("TAKEN", training["taken"]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -54,7 +63,7 @@ To repeat it, on a CPU or a GPU; a training that is stopped goes on where it was
 python models/promptable/prepare.py --data DIR --out .cache/promptable-training.npz
 TRAIN
 python models/promptable/choose_zoom.py --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
-python models/promptable/export.py --training .cache/promptable --version VERSION --data DIR
+python models/promptable/export.py --training .cache/promptable --take TAKEN --version VERSION --data DIR
 ```
 
 `DIR` holds the data sets, laid out as `similar-cases evaluate click-to-mask --help` tells."""

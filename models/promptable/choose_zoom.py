@@ -10,15 +10,17 @@ import argparse
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from train import Items, Target
+from atlas import Items
+from validate import dice, network_in
 
-from similar_cases.segment.backends.promptable.network import PromptableUNet
-from similar_cases.segment.backends.promptable.zoom import Grid, Hints, Looker, ZoomRecipe
+from similar_cases.segment.backends.promptable.zoom import Looker, ZoomRecipe
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +31,41 @@ def main() -> None:
     parser.add_argument("--items", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="best.pt or last.pt")
     parser.add_argument("--every", type=int, default=1, help="take every so many-th target, to be quick")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    items = Items(arguments.items)
-    targets = {kind: found[:: arguments.every] for kind, found in items.targets.items() if kind.startswith("sarcoma")}
-    network = PromptableUNet().eval()
-    state = torch.load(arguments.weights, map_location="cpu", weights_only=True)
-    network.load_state_dict(state.get("average", state))  # last.pt holds more than weights
-    for name, recipe in recipes():
-        began = time.monotonic()
-        looker = Looker(network=network, recipe=recipe)
-        means = {kind: np.mean([dice(looker, items, one) for one in found]) for kind, found in targets.items()}
-        each = ", ".join(f"{kind} {mean:.3f}" for kind, mean in means.items())
-        log.info("%-24s %.4f  (%s)  %.0f s", name, np.mean(list(means.values())), each, time.monotonic() - began)
+    items = opened(arguments.items)
+    kinds = [kind for kind in items.targets if kind.startswith("sarcoma")]
+    chosen = [(kind, n) for kind in kinds for n in range(0, len(items.targets[kind]), arguments.every)]
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for name, recipe in recipes():
+            began = time.monotonic()
+            asked = [(arguments.items, arguments.weights, arguments.device, recipe, kind, n) for kind, n in chosen]
+            found = list(pool.map(dice_of, asked, chunksize=4))
+            means = {kind: np.mean([d for d, (k, _) in zip(found, chosen, strict=True) if k == kind]) for kind in kinds}
+            each = ", ".join(f"{kind} {mean:.3f}" for kind, mean in means.items())
+            log.info("%-24s %.4f  (%s)  %.0f s", name, np.mean(list(means.values())), each, time.monotonic() - began)
+
+
+@cache
+def opened(items: Path) -> Items:
+    """Return the items, read once a process."""
+    torch.set_num_threads(1)
+    return Items(items)
+
+
+@cache
+def looker_of(weights: Path, device: str, recipe: ZoomRecipe) -> Looker:
+    """Return what looks, made once a process."""
+    return Looker(network=network_in(weights, device), recipe=recipe, device=device)
+
+
+def dice_of(asked: tuple[Path, Path, str, ZoomRecipe, str, int]) -> float:
+    """Return the Dice of one target."""
+    items, weights, device, recipe, kind, number = asked
+    found = opened(items)
+    return dice(looker_of(weights, device, recipe), found, found.targets[kind][number])
 
 
 def recipes() -> Iterator[tuple[str, ZoomRecipe]]:
@@ -59,16 +83,6 @@ def recipes() -> Iterator[tuple[str, ZoomRecipe]]:
         for value in values:
             if value != getattr(present, name):
                 yield f"{name} {value:g}", replace(present, **{name: value})
-
-
-def dice(looker: Looker, items: Items, chosen: Target) -> float:
-    """Return the Dice of one click at the centroid."""
-    affine = items.affines[chosen.item]
-    click = affine[:3, :3] @ torch.from_numpy(chosen.centroid.astype(float)) + affine[:3, 3]
-    truth = items.labels[chosen.item] == chosen.label
-    found = looker.mask(Grid(items.voxels[chosen.item].numpy(), affine), Hints(positive=click[None]))
-    mask = found.full_mask(truth.shape)
-    return float(2 * (mask & truth).sum() / max(1, mask.sum() + truth.sum()))
 
 
 if __name__ == "__main__":

@@ -28,12 +28,13 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Training:
-    """What is kept of a training: averaged weights, of which evaluation (``best`` or ``last``), and its length."""
+    """What is kept of a training: averaged weights, which (``best``, ``last``, ``mean``), and its length."""
 
     weights: dict[str, torch.Tensor]
     minutes: int
     steps: int
     taken: str = "best"
+    machine: str = "cpu"
 
 
 def main() -> None:
@@ -41,7 +42,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--training", type=Path, required=True, help="folder with best.pt and last.pt")
     parser.add_argument(
-        "--take", choices=("best", "last"), default="best", help="weights of the best evaluation, or of the last"
+        "--take",
+        choices=("best", "last", "mean"),
+        default="best",
+        help="of the best evaluation, the last, or their mean",
     )
     parser.add_argument("--version", required=True)
     parser.add_argument("--data", type=Path, help="folder of the data sets, to measure on")
@@ -59,26 +63,33 @@ def training_in(folder: Path, taken: str = "best") -> Training:
     """Read what train.py wrote."""
     last = torch.load(folder / "last.pt", map_location="cpu", weights_only=True)
     best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
-    weights = {"best": best, "last": last["average"]}[taken]
-    return Training(weights, round(last["spent"] / 60), int(last["steps"]), taken)
+    mean = {name: (tensor.float() + last["average"][name].float()) / 2 for name, tensor in best.items()}
+    weights = {"best": best, "last": last["average"], "mean": mean}[taken]
+    return Training(weights, round(last["spent"] / 60), int(last["steps"]), taken, last["machine"])
 
 
 def export(training: Training, version: str, out: Path, metrics: dict[str, Any]) -> None:
     """Write the bundle to `out`."""
     halves = {name: tensor.half().contiguous() for name, tensor in sorted(training.weights.items())}
     content = save(halves, metadata={"format": "pt"})
-    widths = [int(halves[f"encoder.{level}.first.weight"].shape[0]) for level in range(_levels(halves))]
+    first = [name for name in halves if name.startswith("encoder.") and name.endswith(".first.weight")]
+    blocks = [sum(name.startswith(f"encoder.{level}.") for name in first) for level in range(_levels(first))]
+    widths = [int(halves[f"encoder.{level}.0.first.weight"].shape[0]) for level in range(len(blocks))]
     facts = {
         "version": version,
         "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "network": {"widths": widths, "parameters": sum(tensor.numel() for tensor in halves.values())},
-        "training": {"minutes": training.minutes, "steps": training.steps, "taken": training.taken},
+        "network": {
+            "widths": widths,
+            "blocks": blocks,
+            "parameters": sum(tensor.numel() for tensor in halves.values()),
+        },
+        "training": {name: getattr(training, name) for name in ("minutes", "steps", "taken", "machine")},
         "metrics": metrics,
     }
     metadata = metadata_of(facts)
     _write(out / "models" / "model.safetensors", content)
     _write_json(out / "configs" / "metadata.json", metadata)
-    _write_json(out / "configs" / "inference.json", inference_config(widths))
+    _write_json(out / "configs" / "inference.json", inference_config(widths, blocks))
     _write(out / "README.md", model_card(metadata).encode())
     log.info("%s: %.1f MB, sha256 %s", out, len(content) / 1e6, facts["weights_sha256"][:16])
 
@@ -92,8 +103,8 @@ def measured(bundle: Path, data: Path, split: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _levels(weights: dict[str, torch.Tensor]) -> int:
-    return sum(name.startswith("encoder.") and name.endswith(".first.weight") for name in weights)
+def _levels(first: list[str]) -> int:
+    return len({name.split(".")[1] for name in first})
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ _INTENDED_USE = (
     "treatment planning or measurement of response."
 )
 _LIMITS = [
-    "Trained on 27 patients with soft-tissue sarcoma, 160 hippocampi, one CT and one MR with organ labels, and on "
-    "simulated lesions and shapes; everything else is new to it.",
+    "Trained on 27 patients with soft-tissue sarcoma, 160 hippocampi, six volumes with organ or vertebra labels, and "
+    "on simulated lesions and shapes; everything else is new to it.",
     "The sarcoma images are cropped 5 cm round the tumour, by whoever published them. Random margins are cut off in "
     "training, so that their border tells little; what lies further away than 5 cm was seldom seen.",
     "Lesions under about 5 mm, and such as spread through an organ without a border, are mostly missed or overdrawn.",
@@ -36,10 +36,17 @@ _DATA = [
         "validation": "the other 40",
     },
     {
-        "name": "TotalSegmentator's example CT and MR with label maps",
+        "name": "TotalSegmentator's example CTs and MR with label maps, two vertebra crops (TPTBox)",
         "licence": "Apache-2.0",
-        "reference": "Wasserthal et al. 2023, 10.1148/ryai.230024",
-        "training": "both",
+        "reference": "Wasserthal et al. 2023, 10.1148/ryai.230024; github.com/Hendrik-code/TPTBox",
+        "training": "all",
+        "validation": "none",
+    },
+    {
+        "name": "Medical Segmentation Decathlon, Task09 Spleen: a crop of spleen_2",
+        "licence": "CC BY-SA 4.0",
+        "reference": "Antonelli et al. 2022, 10.1038/s41467-022-30695-9; ivadomed/data-testing",
+        "training": "the crop",
         "validation": "none",
     },
     {
@@ -77,7 +84,7 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
         "authors": "Similar Cases",
         "copyright": "Similar Cases; under the repository's licence, and whatever the licences of the data below ask",
         "intended_use": _INTENDED_USE,
-        "limits": [*_LIMITS, *([_CHOSEN] if training["taken"] == "best" else [])],
+        "limits": [*_LIMITS, *([_CHOSEN] if training["taken"] != "last" else [])],
         "data": _DATA,
         "network": facts["network"],
         "weights_sha256": facts["weights_sha256"],
@@ -86,20 +93,20 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
             "command": "python models/promptable/train.py --items .cache/promptable-training.npz "
             f"--out .cache/promptable --minutes {training['minutes']}",
             "seed": 20261121,
-            "optimiser": "AdamW, 1.5e-3 falling by a cosine, batch 4, weights averaged exponentially",
+            "optimiser": "AdamW, 1.5e-3 falling by a cosine, batch 32, weights averaged exponentially",
         },
         "metrics": facts["metrics"],
         "network_data_format": _DATA_FORMAT,
     }
 
 
-def inference_config(widths: list[int]) -> dict[str, Any]:
+def inference_config(widths: list[int], blocks: list[int]) -> dict[str, Any]:
     """Return ``configs/inference.json``, from which monai.bundle makes the network."""
     package = "similar_cases.segment.backends.promptable.network"
     return {
         "network_def": {
             "_target_": f"{package}.PromptableUNet",
-            "shape": {"_target_": f"{package}.NetworkShape", "widths": widths},
+            "shape": {"_target_": f"{package}.NetworkShape", "widths": widths, "blocks": blocks},
         }
     }
 

@@ -16,19 +16,23 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+import torch
+
+from similar_cases.segment.backends.promptable.inputs import coded_ct
 
 log = logging.getLogger(__name__)
 
-#: Hounsfield units at which the 8-bit code bends: 2.5 HU a step where soft tissue lies, coarse outside
-CT_KNOTS_HU = (-1000.0, -200.0, 300.0, 1500.0)
-CT_KNOTS_CODE = (0.0, 28.0, 228.0, 255.0)
-#: spacing to which larger volumes are brought, mm (i, j, k)
-TARGET_SPACING_MM = (2.0, 2.0, 3.3)
+#: spacing to which finer volumes are brought, mm (i, j, k): large lesions need less than what small ones lie in
+TARGET_SPACING_MM = {"sarcoma": (2.0, 2.0, 3.3), "hippocampus": (1.0, 1.0, 1.0)}
+_OTHERS_MM = (1.5, 1.5, 1.5)
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One training volume; `voxels` and `labels` are (k, j, i), `spacing_mm` too."""
+    """One training volume along the axes of LPS: `voxels`, `labels`, `spacing_mm` (k, j, i); `origin_lps` (x, y, z).
+
+    Labels are 0 outside of every object. Volumes of one `patient` lie in one frame of reference.
+    """
 
     name: str
     dataset: str
@@ -37,6 +41,8 @@ class Item:
     voxels: np.ndarray
     labels: np.ndarray
     spacing_mm: tuple[float, float, float]
+    origin_lps: tuple[float, float, float]
+    patient: str
 
 
 def main() -> None:
@@ -77,24 +83,52 @@ def hippocampus(folder: Path) -> Iterator[Item]:
 
 
 def organs(folder: Path) -> Iterator[Item]:
-    """TotalSegmentator's example CT and MR with their label maps."""
-    pairs = [("example_ct_sm", "example_seg", "CT"), ("example_mr_sm", "example_seg_mr", "MR")]
-    for image, mask, modality in pairs:
-        yield item(
-            image,
-            "organs",
-            modality,
-            "train",
-            sitk.ReadImage(str(folder / f"{image}.nii.gz")),
-            sitk.ReadImage(str(folder / f"{mask}.nii.gz")),
-        )
+    """TotalSegmentator's examples, a spleen and two vertebrae with their label maps; what is absent is left out."""
+    spleen = folder / "msd_spleen2_crop"
+    labelled = {
+        "example_ct_sm": ("CT", folder / "example_ct_sm.nii.gz", folder / "example_seg.nii.gz"),
+        "example_mr_sm": ("MR", folder / "example_mr_sm.nii.gz", folder / "example_seg_mr.nii.gz"),
+        "spleen_2": (
+            "CT",
+            spleen / "sub-spleen2" / "ct" / "sub-spleen2_ct.nii.gz",
+            spleen / "derivatives" / "labels" / "sub-spleen2" / "ct" / "sub-spleen2_ct_seg-manual.nii.gz",
+        ),
+        "vertebra_ct": (
+            "CT",
+            folder / "sample_ct" / "sub-ct_label-22_ct.nii.gz",
+            folder / "sample_ct" / "sub-ct_seg-vert_label-22_msk.nii.gz",
+        ),
+        "vertebra_mr": (
+            "MR",
+            folder / "sample_mri" / "sub-mri_label-6_T2w.nii.gz",
+            folder / "sample_mri" / "sub-mri_seg-vert_label-6_msk.nii.gz",
+        ),
+    }
+    for name, (modality, image, mask) in labelled.items():
+        if not image.exists():
+            log.warning("%s is absent", image)
+            continue
+        yield item(name, "organs", modality, "train", sitk.ReadImage(str(image)), sitk.ReadImage(str(mask)))
+    if not (folder / "example_ct.nii.gz").exists():
+        return
+    slices = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder / "example_ct_dicom")))
+    mask = sitk.ReadImage(str(folder / "example_seg_dicom.nii.gz"))
+    yield item("example_ct_dicom", "organs", "CT", "train", slices, mask)
+    yield unlabelled("example_ct", "backgrounds", sitk.ReadImage(str(folder / "example_ct.nii.gz")))
 
 
 def liver(folder: Path) -> Iterator[Item]:
     """Abdominal CTs without masks: backgrounds for simulated lesions."""
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
         image = read_series(patient / "image")
-        yield item(patient.name, "liver", "CT", "train", image, sitk.Image(image.GetSize(), sitk.sitkUInt8))
+        yield unlabelled(patient.name, "backgrounds", image)
+
+
+def unlabelled(name: str, dataset: str, image: sitk.Image) -> Item:
+    """Return a CT without any object."""
+    mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    mask.CopyInformation(image)
+    return item(name, dataset, "CT", "train", image, mask)
 
 
 def read_series(folder: Path) -> sitk.Image:
@@ -107,13 +141,11 @@ def item(name: str, dataset: str, modality: str, split: str, image: sitk.Image, 
     if image.GetNumberOfComponentsPerPixel() > 1 or image.GetDimension() != 3:
         raise ValueError(f"{name} is no 3-D scalar image")
     image = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkFloat32), "LPS")
+    wanted = TARGET_SPACING_MM.get(dataset, _OTHERS_MM)
     size = [
-        max(1, round(n * s / max(s, t)))
-        for n, s, t in zip(image.GetSize(), image.GetSpacing(), TARGET_SPACING_MM, strict=True)
+        max(1, round(n * s / max(s, t))) for n, s, t in zip(image.GetSize(), image.GetSpacing(), wanted, strict=True)
     ]
     spacing = [n * s / m for n, s, m in zip(image.GetSize(), image.GetSpacing(), size, strict=True)]
-    if mask.GetSize() == image.GetSize() and np.count_nonzero(sitk.GetArrayViewFromImage(mask)) == 0:
-        mask.CopyInformation(image)
     half = [(new - old) / 2 for new, old in zip(spacing, image.GetSpacing(), strict=True)]
     origin = image.TransformContinuousIndexToPhysicalPoint(
         [h / s for h, s in zip(half, image.GetSpacing(), strict=True)]
@@ -132,13 +164,16 @@ def item(name: str, dataset: str, modality: str, split: str, image: sitk.Image, 
         np.unique(labels)[:9],
     )
     k, j, i = (float(s) for s in reversed(spacing))
-    return Item(name, dataset, modality, split, encode(voxels, modality), labels.astype(np.uint8), (k, j, i))
+    x, y, z = (float(c) for c in origin)
+    patient = name.partition("_CT")[0].partition("_MR")[0].partition("_PET")[0] if dataset == "sarcoma" else name
+    codes = encode(voxels, modality)
+    return Item(name, dataset, modality, split, codes, labels.astype(np.uint8), (k, j, i), (x, y, z), patient)
 
 
 def encode(voxels: np.ndarray, modality: str) -> np.ndarray:
-    """Return 8-bit voxels: CT by the knots above, others over their 0.1 to 99.9 percentiles."""
+    """Return 8-bit voxels: CT as inference codes it, others over their 0.1 to 99.9 percentiles."""
     if modality == "CT":
-        codes = np.interp(voxels, CT_KNOTS_HU, CT_KNOTS_CODE)
+        codes = coded_ct(torch.from_numpy(voxels)).numpy()
     else:
         low, high = np.percentile(voxels, (0.1, 99.9))
         codes = np.clip((voxels - low) / max(high - low, 1e-6), 0, 1) * 255
@@ -151,7 +186,8 @@ def write(path: Path, items: list[Item]) -> None:
     arrays = {f"voxels{n}": one.voxels for n, one in enumerate(items)} | {
         f"labels{n}": one.labels for n, one in enumerate(items)
     }
-    listing = [{k: getattr(one, k) for k in ("name", "dataset", "modality", "split", "spacing_mm")} for one in items]
+    told = ("name", "dataset", "modality", "split", "spacing_mm", "origin_lps", "patient")
+    listing = [{key: getattr(one, key) for key in told} for one in items]
     np.savez_compressed(path, listing=np.frombuffer(json.dumps(listing).encode(), np.uint8), **arrays)
     log.info("%d items, %.1f MB", len(items), path.stat().st_size / 1e6)
 

@@ -1,8 +1,8 @@
-"""Time the page in a real browser: opening a series, click to mask, click to cards.
+"""Time the page in a real browser: opening a series, click to mask and cards, a correction, scrolling a long series.
 
-Run ``SIMILAR_CASES_DATA=… PYTHONPATH=plugin:. .venv/bin/python tests/benchmark/bench_page.py [--clicks 20]``: one JSON.
-Without SIMILAR_CASES_DATA, phantoms stand for the sarcoma patients. Nothing else should run meanwhile; the load of the
-machine is told beside the figures.
+Run ``SIMILAR_CASES_DATA=… PYTHONPATH=plugin:. .venv/bin/python tests/benchmark/bench_page.py [--clicks 20]
+[--slices 500]``: one JSON. Without SIMILAR_CASES_DATA, phantoms stand for the sarcoma patients. Nothing else should run
+meanwhile; the load of the machine is told beside the figures.
 """
 
 import argparse
@@ -40,9 +40,30 @@ def studies() -> Iterator[Path | Dataset]:
         yield from (*images, segmentation_of(images, lesion_mask(one), str(one.kind)))
 
 
+#: scroll by the wheel, there and back, a frame at a time; ms a frame, and ms of it in which the page computes
+SCROLL = """
+async () => {
+  const canvas = document.querySelector(".view-canvas");
+  const [frames, work] = [[], []];
+  for (let n = 0; n < 240; n += 1) {
+    const began = performance.now();
+    const turn = { deltaY: n % 160 < 80 ? 120 : -120, bubbles: true, cancelable: true };
+    canvas.dispatchEvent(new WheelEvent("wheel", turn));
+    const told = performance.now() - began;
+    await new Promise((done) => requestAnimationFrame(() => {
+      const drawing = performance.now();
+      window.setTimeout(() => { work.push(told + performance.now() - drawing); done(); }, 0);
+    }));
+    frames.push(performance.now() - began);
+  }
+  return { frames, work };
+}
+"""
+
+
 def spread(values: list[float]) -> dict[str, float]:
     """Return percentiles of milliseconds."""
-    return {"p50": round(float(np.percentile(values, 50))), "p95": round(float(np.percentile(values, 95)))}
+    return {"p50": round(float(np.percentile(values, 50)), 1), "p95": round(float(np.percentile(values, 95)), 1)}
 
 
 def opened(page: Page, address: str) -> dict[str, float]:
@@ -53,41 +74,65 @@ def opened(page: Page, address: str) -> dict[str, float]:
     return dict(page.evaluate(MARKS))
 
 
-def clicked(page: Page) -> tuple[float, float]:
-    """Click in the middle of the region that is shown, and return ms to its mask and to the cards."""
+def clicked(page: Page) -> dict[str, float]:
+    """Click in the middle of the region that is shown, then take away at a side of it; return ms to mask and cards."""
     page.get_by_role("button", name="Region", exact=True).click()
     page.locator(".known [data-known]").last.click()  # the whole series: the next click begins anew
     page.wait_for_selector(".answers[data-shown][data-pictures]")
     page.evaluate("() => performance.clearMarks()")
     box = page.get_by_role("application", name="Images as acquired").bounding_box()
     assert box
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector(".asked .size")
-    page.wait_for_selector(".answers[data-shown][data-pictures]")
-    marks = page.evaluate(MARKS)
-    return marks["mask"] - marks["click"], marks["cards"] - marks["click"]
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    took: dict[str, float] = {}
+    for name, place, button in (("click", (x, y), "left"), ("correction", (x + 60, y), "right")):
+        page.evaluate("() => performance.clearMarks()")
+        page.mouse.click(*place, button=button)  # type: ignore[arg-type]
+        page.wait_for_selector(".asked .size")
+        page.wait_for_selector(".answers[data-shown][data-pictures]")
+        marks = page.evaluate(MARKS)
+        if "mask" in marks:  # hints that show nothing have none
+            took |= {f"{name}_to_{what}": marks[what] - marks["click"] for what in ("mask", "cards") if what in marks}
+    return took
 
 
 def measured(running: ArchiveClient, clicks: int) -> dict[str, Any]:
     """Open series one after the other, and click in each."""
     rows = [row for row in running.images().values() if running.regions(row["series"])]
     marks: list[dict[str, float]] = []
-    masks: list[float] = []
-    cards: list[float] = []
+    took: list[dict[str, float]] = []
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         for row in rows[:clicks]:
             query = f"?StudyInstanceUIDs={row['study']}&SeriesInstanceUIDs={row['series']}"
             marks.append(opened(page, running.url("/") + query))
-            to_mask, to_cards = clicked(page)
-            masks.append(to_mask)
-            cards.append(to_cards)
+            took.append(clicked(page))
     names = ("first-picture", "first-slice", "volume-whole")
     return {
         "series": len(marks),
         **{name: spread([one[name] for one in marks if name in one]) for name in names},
-        "click_to_mask": spread(masks),
-        "click_to_cards": spread(cards),
+        **{
+            name: spread([one[name] for one in took if name in one])
+            for name in sorted({n for one in took for n in one})
+        },
+    }
+
+
+def scrolled(running: ArchiveClient, slices: int) -> dict[str, Any]:
+    """Send a CT of 512 × 512 × `slices`, open it, and scroll through it."""
+    long = a_phantom(900, shape=(slices, 512, 512), spacing_mm=(0.8, 0.75, 0.75), lesion_radius_mm=20.0)
+    images = list(phantom_series(long))
+    running.send([*images, segmentation_of(images, lesion_mask(long), str(long.kind))])
+    running.wait_until_settled()
+    row = running.images()[str(images[0].SeriesInstanceUID)]
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        marks = opened(page, f"{running.url('/')}?StudyInstanceUIDs={row['study']}&SeriesInstanceUIDs={row['series']}")
+        told = page.evaluate(SCROLL)
+    return {
+        "slices": slices,
+        **{name: round(marks[name]) for name in ("first-picture", "first-slice", "volume-whole")},
+        "frame": spread(told["frames"]),
+        "work_in_frame": spread(told["work"]),
     }
 
 
@@ -95,12 +140,15 @@ def main() -> None:
     """Print one JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clicks", type=int, default=20)
+    parser.add_argument("--slices", type=int, default=0, help="also scroll through a CT of so many slices")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, archive(Path(folder)) as running:
         running.send(studies())
         running.wait_until_settled()
         before = os.getloadavg()[0]
         figures = measured(running, asked.clicks)
+        if asked.slices:
+            figures["long_series"] = scrolled(running, asked.slices)
         told = {
             "unit": "ms",
             "cpus": os.cpu_count(),

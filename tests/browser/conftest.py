@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
 from pydicom import Dataset
@@ -19,6 +20,8 @@ from tests.integration.conftest import require
 SLOW_MS = 60_000
 SCRIPT = "<script>document.title='taken'</script>"
 IMAGE = "<img src=x onerror=\"document.title='taken'\">"
+#: the phantom in which two regions are drawn
+TWICE = 13
 KINDS = (LesionKind.SOLID, LesionKind.NECROTIC, LesionKind.SPICULATED, LesionKind.CALCIFIED)
 
 
@@ -85,6 +88,8 @@ def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             one = a_phantom(number)
             images = list(phantom_series(one))
             sent += [*images, segmentation_of(images, lesion_mask(one), str(one.kind))]
+            if number == TWICE:
+                sent.append(segmentation_of(images, np.roll(lesion_mask(one), -20, axis=2), "its neighbour"))
         unmarked = a_phantom(20, kind=LesionKind.SOLID)
         sent += phantom_series(unmarked)
         bad = hostile(list(phantom_series(a_phantom(21))))

@@ -20,6 +20,13 @@ canvas => {
 """
 
 
+#: pixels of the thin blue outlines
+BLUE = ORANGE.replace(
+    "data[at] > 220 && Math.abs(data[at + 1] - 176) < 30 && data[at + 2] < 60",
+    "Math.abs(data[at] - 86) < 12 && Math.abs(data[at + 1] - 180) < 12 && data[at + 2] > 220",
+)
+
+
 @dataclass(frozen=True)
 class Desk:
     """The page of one series."""

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.phantoms import lesion_mask, phantom_series
-from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, Heard, Hospital, a_phantom
-from tests.browser.desk import ORANGE, Desk
+from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, TWICE, Heard, Hospital, a_phantom
+from tests.browser.desk import BLUE, ORANGE, Desk
 from tests.browser.prefix_proxy import PREFIX, behind_a_prefix
 
 pytestmark = [pytest.mark.browser, pytest.mark.orthanc]
@@ -147,6 +147,20 @@ class TestByMouse:
         for view in page.locator(".view-canvas").all():
             page.wait_for_function("c => c.dataset.slice !== undefined", arg=view.element_handle())
             assert desk.outline(view) > 50
+
+    def test_other_known_regions_are_outlined_thinly_and_hidden_with_the_rest(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(a_phantom(TWICE))))
+        desk = Desk(page).opened().answered(10)
+        page.get_by_role("button", name="Fit", exact=True).click()
+        expect(page.locator("[data-known]")).to_have_count(3)
+        blue = f"canvas => ({BLUE.strip()})(canvas) > 50"
+        page.wait_for_function(blue, arg=desk.images.element_handle())
+        assert desk.outline() > 50
+        page.locator("[data-known]").nth(1).click()
+        desk.answered(10)
+        page.wait_for_function(blue, arg=desk.images.element_handle())
+        page.get_by_role("button", name="Outlines").click()
+        page.wait_for_function(blue.replace("> 50", "=== 0"), arg=desk.images.element_handle())
 
     def test_windows_change_the_picture_and_the_cards(self, hospital, page):
         page.goto(hospital.page_of(series_uid(a_phantom(0))))
@@ -313,10 +327,13 @@ class TestFurtherWays:
         desk.cards.nth(1).get_by_role("button", name="Alike", exact=True).click()
         told = asked_by(page, lambda: page.get_by_role("button", name="Like what you judged (1 alike, 0 not)").click())
         assert (told["like"], told["unlike"]) == ([uid], [])
+        desk.answered()
+        expect(page.locator(f"[data-case='{uid}']")).to_have_count(0)  # an example is no answer
+        told = asked_by(page, lambda: page.get_by_role("button", name="Like what you judged").click())
+        assert not {"like", "unlike"} & set(told)
         desk.answered(10)
-        card = page.locator(f"[data-case='{uid}']")
-        told = asked_by(page, lambda: card.get_by_role("button", name="Alike", exact=True).click())
-        assert (told["like"], told["unlike"]) == ([], [])
+        page.locator(f"[data-case='{uid}']").get_by_role("button", name="Alike", exact=True).click()
+        expect(page.get_by_role("button", name="Like what you judge alike")).to_be_disabled()
 
     def test_a_whole_series_opens_on_the_slices_that_match(self, hospital, page):
         phantom = a_phantom(0)

@@ -21,7 +21,7 @@ def script(name: str) -> ModuleType:
 
 def random_network(seed: int = 3) -> PromptableUNet:
     torch.manual_seed(seed)
-    return PromptableUNet(NetworkShape(widths=(4, 4, 6, 6, 8))).eval()
+    return PromptableUNet(NetworkShape(widths=(4, 4, 6, 6, 8), blocks=(1, 1, 2, 1, 1))).eval()
 
 
 def random_bundle(folder: Path, seed: int = 3) -> Path:

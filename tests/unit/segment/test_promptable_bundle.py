@@ -48,6 +48,7 @@ def test_weights_come_back_in_half_precision(bundle):
         assert torch.equal(network.state_dict()[name], tensor.half().float())
     assert not network.training
     assert metadata["network"]["widths"] == [4, 4, 6, 6, 8]
+    assert metadata["network"]["blocks"] == [1, 1, 2, 1, 1]
 
 
 def test_the_same_training_gives_the_same_files(bundle, tmp_path):
@@ -91,7 +92,7 @@ def test_metadata_of_something_else_is_told(bundle, text):
 
 def test_an_architecture_that_does_not_fit_is_told(bundle):
     with pytest.raises(InvalidSettings, match="do not fit"):
-        load_network(changed(bundle, network={"widths": [4, 4, 4, 4, 4]}), "cpu")
+        load_network(changed(bundle, network={"widths": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1, 1]}), "cpu")
 
 
 def test_a_file_that_is_no_safetensors_is_told(bundle):
@@ -114,6 +115,7 @@ def test_monai_makes_the_network_from_the_bundle(bundle):
     network = parser.get_parsed_content("network_def")
     assert isinstance(network, PromptableUNet)
     assert list(network.shape.widths) == [4, 4, 6, 6, 8]
+    assert list(network.shape.blocks) == [1, 1, 2, 1, 1]
 
 
 def test_the_card_shows_the_figures():
@@ -125,14 +127,15 @@ def test_the_card_shows_the_figures():
             "version": "1.2.3",
             "weights_sha256": "ab" * 32,
             "network": {"widths": [4, 4], "parameters": 1_000_000},
-            "training": {"minutes": 7, "steps": 99, "taken": "best"},
+            "training": {"minutes": 7, "steps": 99, "taken": "mean", "machine": "a CPU"},
             "metrics": {"validation": [row], "test": [alone]},
         }
     )
     card = script("card").model_card(metadata)
     assert "| sarcoma | CT | 9 | 1 | 0.712 (0.61 to 0.80) | 0.500 |" in card
     assert "| nsclc | CT | 1 | 1 | 0.712 | 0.500 |" in card
-    assert "99 steps in 7 minutes" in card
+    assert "99 steps in 7 minutes on a CPU" in card
+    assert "best on the validation patients" in card
     assert "Not a medical device" in card
 
 

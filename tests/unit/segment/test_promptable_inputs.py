@@ -7,6 +7,7 @@ from similar_cases.segment.backends.promptable.inputs import (
     SIZE,
     CropGrid,
     averaged,
+    coded_ct,
     network_input,
     points_map,
     rank_in,
@@ -93,9 +94,9 @@ def test_averaging_keeps_every_block_where_it_lies():
 
 def test_seven_channels_say_what_was_shown():
     image = torch.linspace(-1000, 1000, SIZE)[:, None, None].expand(SIZE, SIZE, SIZE).contiguous()
-    none = torch.zeros(SIZE, SIZE, SIZE)
-    positive, negative = torch.tensor([[32.0, 10.0, 50.0]]), torch.tensor([[5.0, 5.0, 5.0]])
-    channels = network_input(image, positive, negative, none, none)
+    none = torch.zeros(1, SIZE, SIZE, SIZE)
+    positive, negative = torch.tensor([[[32.0, 10.0, 50.0]]]), torch.tensor([[[5.0, 5.0, 5.0]]])
+    [channels] = network_input(image[None], positive, negative, none, none)
     assert tuple(channels.shape) == (CHANNELS, SIZE, SIZE, SIZE)
     assert torch.isfinite(channels).all()
     assert channels[1][32, 10, 50].abs() < 0.15  # the clicked level is about zero
@@ -105,27 +106,43 @@ def test_seven_channels_say_what_was_shown():
 
 
 def test_a_flat_image_and_no_points_make_no_nan():
-    none = torch.zeros(SIZE, SIZE, SIZE)
-    channels = network_input(torch.full((SIZE, SIZE, SIZE), 7.0), torch.zeros(0, 3), torch.zeros(0, 3), none, none)
+    none, flat = torch.zeros(1, SIZE, SIZE, SIZE), torch.full((1, SIZE, SIZE, SIZE), 7.0)
+    channels = network_input(flat, torch.zeros(1, 0, 3), torch.zeros(1, 0, 3), none, none)
     assert torch.isfinite(channels).all()
 
 
 def test_the_unit_of_the_image_does_not_matter():
-    image = torch.from_numpy(np.random.default_rng(0).normal(size=(SIZE,) * 3).astype(np.float32))
-    point, none = torch.tensor([[30.0, 30.0, 30.0]]), torch.zeros(SIZE, SIZE, SIZE)
-    one = network_input(image, point, torch.zeros(0, 3), none, none)
-    two = network_input(image * 40.0 + 900.0, point, torch.zeros(0, 3), none, none)
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, *(SIZE,) * 3)).astype(np.float32))
+    point, none = torch.tensor([[[30.0, 30.0, 30.0]]]), torch.zeros(1, SIZE, SIZE, SIZE)
+    [one] = network_input(image, point, torch.zeros(1, 0, 3), none, none)
+    [two] = network_input(image * 40.0 + 900.0, point, torch.zeros(1, 0, 3), none, none)
     assert torch.allclose(one[:2], two[:2], atol=1e-3)
     assert ((one[2] - two[2]).abs() < 0.02).float().mean() > 0.99  # at the edge of a bin of ranks the bin may differ
 
 
+def test_an_example_is_read_alike_alone_and_in_a_batch_with_fewer_points():
+    images = torch.from_numpy(np.random.default_rng(0).normal(size=(2, *(SIZE,) * 3)).astype(np.float32))
+    points = torch.tensor([[[30.0, 30.0, 30.0], [2.0, 60.0, 33.0]], [[40.0, 20.0, 10.0], [torch.nan] * 3]])
+    none = torch.zeros(2, SIZE, SIZE, SIZE)
+    both = network_input(images, points, points[:, 1:], none, none)
+    alone = network_input(images[1:], points[1:, :1], torch.zeros(1, 0, 3), none[1:], none[1:])
+    assert torch.allclose(both[1], alone[0], atol=1e-5)
+
+
+def test_codes_of_ct_keep_soft_tissue_apart_and_order_everywhere():
+    codes = coded_ct(torch.tensor([-2000.0, -1000, -200, 0, 40, 60, 300, 1500, 3000])).tolist()
+    assert codes == sorted(codes)
+    assert (codes[0], codes[-1]) == (0, 255)
+    assert codes[5] - codes[4] >= 7
+
+
 def test_rank_is_uniform_whatever_the_values():
-    ranks = rank_in(torch.from_numpy(np.random.default_rng(1).normal(size=(SIZE,) * 3).astype(np.float32)))
+    ranks = rank_in(torch.from_numpy(np.random.default_rng(1).normal(size=(1, *(SIZE,) * 3)).astype(np.float32)))
     assert abs(float(ranks.mean()) - 0.5) < 0.01
     assert abs(float(ranks.std()) - 12**-0.5) < 0.01
 
 
 def test_points_keep_their_height_where_they_overlap():
-    near = points_map(torch.tensor([[20.0, 20.0, 20.0], [20.0, 20.0, 22.0]]))
+    near = points_map(torch.tensor([[[20.0, 20.0, 20.0], [20.0, 20.0, 22.0]]]))
     assert float(near.max()) == 1.0
-    assert not points_map(torch.zeros(0, 3)).any()
+    assert not points_map(torch.zeros(1, 0, 3)).any()

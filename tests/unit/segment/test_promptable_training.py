@@ -1,6 +1,7 @@
 import argparse
 import json
 import logging
+import sys
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from tests.unit.evaluate.tiny_data import tiny_data
 from tests.unit.segment.promptable_bundles import script
 
 from similar_cases.segment.backends.promptable.bundle import load_network
-from similar_cases.segment.backends.promptable.inputs import CHANNELS, SIZE
+from similar_cases.segment.backends.promptable.inputs import CHANNELS, SIZE, CropGrid, sample
 from similar_cases.segment.backends.promptable.network import NetworkShape
 
-prepare, train, export = (script(name) for name in ("prepare", "train", "export"))
+prepare, atlas, scenes, clicks = (script(name) for name in ("prepare", "atlas", "scenes", "simulated_clicks"))
+train, validate, export = (script(name) for name in ("train", "validate", "export"))
+_TINY = NetworkShape(widths=(4, 4, 4, 4, 4))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,15 @@ def items_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def items(items_file):
-    return train.Items(items_file)
+    return atlas.Items(items_file)
+
+
+@pytest.fixture(scope="module")
+def drawn(items):
+    """A batch of sixteen scenes, of every kind."""
+    torch.manual_seed(3)
+    made = scenes.Scenes(items, atlas.Atlas(items, "cpu"), seed=5)
+    return [made._real(["sarcoma CT", "sarcoma PT", "hippocampus"]), made._lesions(3), made._anatomy(1)]
 
 
 def test_prepared_items_keep_split_grid_and_labels(items_file):
@@ -46,83 +57,127 @@ def test_prepared_items_keep_split_grid_and_labels(items_file):
     assert millilitres == pytest.approx(4 / 3 * np.pi * 1.2**3, rel=0.1)
 
 
-def test_hounsfield_units_keep_soft_tissue_apart_and_order_everywhere():
-    codes = prepare.encode(np.array([-2000.0, -1000, -200, 0, 40, 60, 300, 1500, 3000]), "CT").tolist()
-    assert codes == sorted(codes)
-    assert codes[0] == 0
-    assert codes[-1] == 255
-    assert codes[5] - codes[4] >= 7
-
-
-def test_examples_hold_their_prompts_and_no_validation_patient(items):
+def test_no_validation_patient_trains(items):
     validation = {one.item for found in items.validation.values() for one in found}
     training = {one.item for found in items.targets.values() for one in found}
     assert validation
     assert not validation & training
-    sampler = train.Sampler(items, seed=5)
-    for _ in range(6):
-        example = sampler.example()
-        assert example.image.shape == example.target.shape == (SIZE, SIZE, SIZE)
-        assert set(example.target.unique().tolist()) <= {0.0, 1.0}
-        assert all(example.target[tuple(p.long())] == 1 for p in example.positive)
-        assert all(example.target[tuple(p.long())] == 0 for p in example.negative)
-        channels = train.stacked(example)
-        assert channels.shape == (CHANNELS, SIZE, SIZE, SIZE)
+    held = {key[0] for key in atlas.Atlas(items, "cpu")._entries}
+    assert not validation & held
+
+
+def test_a_crop_of_the_atlas_is_what_inference_sees_there(items):
+    chosen = items.targets["sarcoma CT"][0]
+    spacing = float(atlas._SPACINGS_MM[16])
+    grid_mm = np.concatenate((np.eye(3) * spacing, (chosen.centroid - spacing * (SIZE - 1) / 2)[:, None]), axis=1)
+    shape = np.array(items.labels[chosen.item].shape, float)
+    crops = atlas.Crops(np.array([chosen.item]), grid_mm[None], np.zeros((1, 3)), shape[None], np.array([spacing]))
+    still = torch.zeros(1, 3, SIZE, SIZE, SIZE)
+    made = atlas.Atlas(items, "cpu")
+    affine = items.affine(chosen.item)
+    centre = affine[:3, :3] @ torch.from_numpy(chosen.centroid / items.spacings[chosen.item]) + affine[:3, 3]
+    voxels = items.voxels[chosen.item].float()
+    seen = sample(voxels, affine, CropGrid(centre, spacing), float(voxels.min()))
+    assert (made.images(crops, still)[0] - seen).abs().mean() < 0.5  # of 255
+    truth = torch.from_numpy(items.labels[chosen.item] == chosen.label).float()
+    mask = sample(truth, affine, CropGrid(centre, spacing), 0.0) > 0.5
+    drawn = made.masks(crops, np.array([chosen.label]), still)[0] > 0.5
+    assert 2 * (mask & drawn).sum() / (mask.sum() + drawn.sum()) > 0.97
+
+
+def test_scenes_hold_their_object_and_prompts_lie_where_they_should(drawn):
+    for scene in drawn:
+        assert scene.image.shape == scene.target.shape == (len(scene.image), SIZE, SIZE, SIZE)
+        assert set(scene.target.unique().tolist()) <= {0.0, 1.0}
+        batch = clicks.prompted(scene.image, scene.target, scene.centred, np.random.default_rng(0))
+        for number in range(len(scene.image)):
+            assert all(
+                scene.target[number][tuple(p.long())] == 1 for p in batch.positive[number] if not p.isnan().any()
+            )
+            assert all(
+                scene.target[number][tuple(p.long())] == 0 for p in batch.negative[number] if not p.isnan().any()
+            )
+        channels = batch.channels()
+        assert channels.shape == (len(scene.image), CHANNELS, SIZE, SIZE, SIZE)
         assert torch.isfinite(channels).all()
 
 
-def test_the_same_seed_draws_the_same_examples(items):
-    one, two = (train.Sampler(items, seed=8).example() for _ in range(2))
-    assert torch.equal(one.target, two.target)
-    assert torch.equal(one.positive, two.positive)
+def test_other_contrasts_are_finite_and_leave_the_grid(drawn):
+    contrast = script("contrast")
+    changed = contrast.other_contrast(drawn[0].image, np.random.default_rng(1))
+    assert changed.shape == drawn[0].image.shape
+    assert torch.isfinite(changed).all()
 
 
-def test_a_correction_clicks_into_the_error_and_shows_the_mask(items):
-    example = train.Sampler(items, seed=8).example()
-    guess = torch.zeros(SIZE, SIZE, SIZE)
-    more = train.corrected(example, guess, np.random.default_rng(0))
-    assert len(more.positive) == len(example.positive) + 1
-    assert example.target[tuple(more.positive[-1].long())] == 1
-    assert more.previous is guess
-    less = train.corrected(example, torch.ones(SIZE, SIZE, SIZE), np.random.default_rng(0))
-    assert len(less.negative) == len(example.negative) + 1
-    assert example.target[tuple(less.negative[-1].long())] == 0
+def test_a_correction_clicks_into_the_error_and_shows_the_mask(drawn):
+    target = drawn[1].target[:1]
+    batch = clicks.prompted(drawn[1].image[:1], target, torch.tensor([False]), np.random.default_rng(0))
+    more = clicks.corrected(batch, torch.zeros_like(target), keep_mask=True)
+    assert target[0][tuple(more.positive[0, -1].long())] == 1
+    assert more.negative[0, -1].isnan().all()
+    assert not more.previous.any()
+    less = clicks.corrected(more, torch.ones_like(target), keep_mask=True)
+    assert target[0][tuple(less.negative[0, -1].long())] == 0
+    assert less.previous.all()
+    whole = batch.with_first(less)
+    assert whole.positive.shape == less.positive.shape
+
+
+def test_boxes_and_rough_masks_cover_the_object(drawn):
+    target = drawn[1].target
+    assert (clicks.boxes(target) >= target).all()
+    rough = clicks.rough_masks(target, np.random.default_rng(0))
+    assert rough.shape == target.shape
+    assert set(rough.unique().tolist()) <= {0.0, 1.0}
 
 
 def test_training_takes_steps_saves_goes_on_and_is_exported(items_file, tmp_path, monkeypatch, caplog):
     network = train.PromptableUNet
-    monkeypatch.setattr(train, "PromptableUNet", lambda: network(NetworkShape(widths=(4, 4, 4, 4, 4))))
-    monkeypatch.setattr(train, "evaluate", lambda *_: {"sarcoma CT": 0.5, "hippocampus": 0.1})
+    monkeypatch.setattr(train, "PromptableUNet", lambda: network(_TINY))
+    monkeypatch.setattr(train.Trainer, "validate", lambda self, *_, **__: _scored(self))
     took = train.Trainer.step
     steps = []
 
     def step(self, batch, rng):
         loss = took(self, batch, rng)
         self.spent += 30.0  # as if it took half a minute
-        steps.append((self.steps, loss))
+        steps.append((self.steps, float(loss)))
         return loss
 
     monkeypatch.setattr(train.Trainer, "step", step)
-    options = {"items": items_file, "out": tmp_path, "batch": 1, "evaluate_minutes": 0.4, "device": "cpu"}
+    options = {"items": items_file, "out": tmp_path, "batch": 2, "device": "cpu", "rate": 1e-3, "decay": 0.02}
+    options |= {"minutes": 1.0, "stop_after": 1e-9, "evaluate_minutes": 9.0, "report_seconds": 0.0}
     with caplog.at_level(logging.INFO):
-        train.train(argparse.Namespace(**options, minutes=0.4))
-        train.train(argparse.Namespace(**options, minutes=0.9))
+        train.train(argparse.Namespace(**options))
+        train.train(argparse.Namespace(**options))
     assert [number for number, _ in steps] == [1, 2]
     assert all(np.isfinite(loss) for _, loss in steps)
     assert "resumed after 1 steps" in caplog.text
-    training = export.training_in(tmp_path)
-    assert (training.steps, training.minutes) == (2, 1)
+    training = export.training_in(tmp_path, "mean")
+    assert (training.steps, training.machine) == (2, "a CPU")
     export.export(training, "0.0.1", tmp_path / "bundle", metrics={})
     loaded, metadata = load_network(tmp_path / "bundle", "cpu")
     assert metadata["training"]["steps"] == 2
     assert "validation patients chose" in " ".join(metadata["limits"])
     assert export.training_in(tmp_path, "last").weights.keys() == training.weights.keys()
-    best = torch.load(tmp_path / "best.pt", weights_only=True)
-    assert all(torch.equal(loaded.state_dict()[name], best[name].half().float()) for name in best)
+    assert all(
+        torch.equal(loaded.state_dict()[name], training.weights[name].half().float()) for name in training.weights
+    )
 
 
-def test_a_trained_network_is_evaluated_on_every_kind(items):
+def _scored(trainer):
+    """As the evaluation beside would, keep the weights as the best."""
+    torch.save({name: tensor.half() for name, tensor in trainer.average.state_dict().items()}, trainer.out / "best.pt")
+
+
+def test_weights_are_evaluated_on_every_kind(items_file, tmp_path, monkeypatch):
+    network = validate.PromptableUNet
+    monkeypatch.setattr(validate, "PromptableUNet", lambda: network(_TINY))
+    weights = tmp_path / "step1.pt"
     torch.manual_seed(0)
-    scores = train.evaluate(train.PromptableUNet(NetworkShape(widths=(4, 4, 4, 4, 4))), items, "cpu")
+    torch.save(network(_TINY).state_dict(), weights)
+    monkeypatch.setattr(sys, "argv", ["validate.py", "--items", str(items_file), "--weights", str(weights)])
+    validate.main()
+    scores = json.loads(weights.with_suffix(".json").read_text())
     assert set(scores) == {"sarcoma CT", "sarcoma MR", "sarcoma PT", "hippocampus"}
     assert all(0 <= score <= 1 for score in scores.values())

@@ -43,7 +43,7 @@ export function card(found, context) {
         reasonList(reasonsOf(found).slice(0, SHOWN)),
         found.certainty && element("p", { class: "quiet sure" }, say.sureOf(found.certainty)),
         more(found, region, context),
-        element("div", { class: "acts" }, matches(found, context), viewerLinks(found, context)),
+        element("div", { class: "acts" }, viewerLinks(found, context)),
       ),
     ),
   };
@@ -61,7 +61,7 @@ const reasonList = (reasons) =>
 const reasonsOf = (found) =>
   found.reasons.filter((reason) => !found.parts.some((part) => reason.toLowerCase().startsWith(`${part.name} agrees`)) && !(found.certainty && reason.includes("random pairs")));
 
-function more(found, region, { links }) {
+function more(found, region, context) {
   return element(
     "details",
     { class: "more" },
@@ -74,9 +74,10 @@ function more(found, region, { links }) {
       [WORDS.drawn, AUTHORS[region.authorship]],
       [WORDS.manufacturer, found.manufacturer],
     ]),
+    element("div", { class: "acts" }, matches(found, context)),
     element("p", { class: "links" },
       element("a", { href: addressOf(found) }, WORDS.thisPage),
-      found.orthanc_id && element("a", { href: `${links.explorer}#series?uuid=${encodeURIComponent(found.orthanc_id)}` }, WORDS.openInOrthanc)),
+      found.orthanc_id && element("a", { href: `${context.links.explorer}#series?uuid=${encodeURIComponent(found.orthanc_id)}` }, WORDS.openInOrthanc)),
   );
 }
 

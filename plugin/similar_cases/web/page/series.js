@@ -16,6 +16,8 @@ import { Wishes } from "./wishes.js";
 const { AUTHORS, STATES, WORDS } = say;
 const PAUSE = 2000;
 const FINAL = ["indexed", "refused", "failed"];
+/** At most so many known regions are outlined beside the one that is asked about. */
+const OUTLINES = 24;
 const MODALITIES = ["CT", "MR", "PT"];
 
 /** Fill `main` with one series, and follow it until it stands still. */
@@ -27,7 +29,7 @@ export function showSeries(main, study, series, isEmbedded = false) {
 
 class SeriesPage {
   constructor(main, study, series, isEmbedded) {
-    Object.assign(this, { study, series, isEmbedded, row: null, last: "", cards: [], answer: null, region: null, verdicts: new Map(), viewers: [] });
+    Object.assign(this, { study, series, isEmbedded, row: null, last: "", cards: [], answer: null, region: null, verdicts: new Map(), outlines: new Map(), viewers: [] });
     this.question = new Question({ study, series });
     this.stage = new Stage({
       point: (lps, positive) => this.pointed(lps, positive),
@@ -35,6 +37,7 @@ class SeriesPage {
       undo: () => this.undo(),
       number: (number) => this.openVolume(number),
       opened: () => this.redraw(),
+      whole: () => this.outlineOthers(),
       windowed: () => this.cards.forEach((one) => one.picture.draw()),
       left: (found) => this.left(found),
       problem: (error) => this.trouble(this.imageTrouble, error),
@@ -129,6 +132,7 @@ class SeriesPage {
       this.filters.offer(row.cases[0] || {}, MODALITIES);
       const first = row.cases.find((found) => found.region);
       if (first && this.question.kind === "none" && !this.isEmbedded) this.askKnown(first);
+      if (this.stage.root.dataset.loaded === "whole") this.outlineOthers();
     }
   }
 
@@ -198,10 +202,30 @@ class SeriesPage {
   redraw() {
     const { scene } = this.stage;
     // a key picture that stands for the volume has its own mask: this one counts in the volume's slices
-    if (!this.stage.isPoster) scene.regions = this.region ? [{ ...this.region, kind: "asked" }] : [];
+    if (!this.stage.isPoster) scene.regions = [...this.others(), ...(this.region ? [{ ...this.region, kind: "asked" }] : [])];
     scene.points = this.question.points;
     scene.box = this.question.box;
     scene.changed();
+  }
+
+  /** The regions that are known in the volume shown, but for the one that is asked about. */
+  others() {
+    const asked = this.region?.told.tracking_uid;
+    const { kind, found } = this.question;
+    const corrected = kind === "prompt" ? found?.region?.tracking_uid : "";
+    return [...this.outlines.values()].filter(({ told, number }) => number === this.stage.number && ![asked, corrected].includes(told.tracking_uid));
+  }
+
+  /** Outline what else is known here; the region that is asked about comes first, and these one by one after it. */
+  async outlineOthers() {
+    const known = this.row.cases.filter((found) => found.region && found.volume_number === this.stage.number).slice(0, OUTLINES);
+    if (known.length < 2) return;
+    for (const { case: uid, region, volume_number: number } of known) {
+      if (this.outlines.has(uid)) continue;
+      const told = await regionOf(this.study, this.series, region.tracking_uid).catch(() => null);
+      if (told) this.outlines.set(uid, { ...outlined(told), number, kind: "known" });
+      this.redraw();
+    }
   }
 
   // --- the question ------------------------------------------------------------------------------------------

@@ -135,7 +135,10 @@ export class Stage {
     this.progress.value = volume.loaded / total;
     this.progress.hidden = volume.isWhole;
     this.state.textContent = volume.isWhole ? (volume.told.notes || []).join("; ") : loadedPart(volume.loaded, total);
-    if (volume.isWhole) performance.mark("volume-whole");
+    if (volume.isWhole) {
+      performance.mark("volume-whole");
+      this.does.whole?.();
+    }
     this.root.dataset.loaded = volume.isWhole ? "whole" : "part";
     this.scene.changed("voxels");
   }

@@ -5,11 +5,11 @@ import { section } from "./mask.js";
 import { hands } from "./hands.js";
 import { WORDS, planeName, sliceOf, windowOf } from "./strings.js";
 
-/** Told apart by lightness and by dashes as well as by colour (Okabe and Ito's palette). */
+/** Told apart by lightness and width as well as by colour (Okabe and Ito's palette). */
 export const INKS = {
-  asked: { ink: "#ffb000", dash: [] },
-  known: { ink: "#56b4e9", dash: [6, 4] },
-  answer: { ink: "#ffb000", dash: [] },
+  asked: { ink: "#ffb000", width: 1.75 },
+  known: { ink: "#56b4e9", width: 1 },
+  answer: { ink: "#ffb000", width: 1.75 },
 };
 const POSITIVE = "#7ddc9a";
 const NEGATIVE = "#ff9b8f";
@@ -258,7 +258,7 @@ function tell(place, text) {
 }
 
 /** Outline a section, and leave what is inside to be seen; `origin` and `step` take its pixels to the canvas. */
-export function stroke(pen, found, { ink, dash }, [x, y], [stepX, stepY], width = 1.75) {
+export function stroke(pen, found, { ink, width: thin }, [x, y], [stepX, stepY], width = thin) {
   const edge = new Path2D();
   edge.addPath(found, new DOMMatrix([stepX, 0, 0, stepY, x, y]));
   pen.save();
@@ -266,7 +266,6 @@ export function stroke(pen, found, { ink, dash }, [x, y], [stepX, stepY], width 
   pen.lineWidth = 2 * width;
   pen.strokeStyle = "rgba(0, 0, 0, 0.55)";
   pen.stroke(edge);
-  pen.setLineDash(dash);
   pen.lineWidth = width;
   pen.strokeStyle = ink;
   pen.stroke(edge);

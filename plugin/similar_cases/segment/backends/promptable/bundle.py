@@ -32,7 +32,8 @@ def load_network(folder: Path, device: str) -> tuple[PromptableUNet, dict[str, A
     metadata = _metadata(folder)
     weights = _weights(folder / "models" / "model.safetensors", metadata["weights_sha256"])
     try:
-        network = PromptableUNet(NetworkShape(widths=tuple(metadata["network"]["widths"])))
+        told = metadata["network"]
+        network = PromptableUNet(NetworkShape(widths=tuple(told["widths"]), blocks=tuple(told["blocks"])))
         network.load_state_dict({name: tensor.float() for name, tensor in load(weights).items()})
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise InvalidSettings(f"{folder}: the weights do not fit the network of this version: {error}") from error

@@ -73,7 +73,7 @@ def sample(array: Tensor, affine: Tensor, grid: CropGrid, fill: float) -> Tensor
     columns = theta * half
     constant = offset + columns.sum(1)
     matrix = torch.cat((columns.flip(0).flip(1), constant.flip(0)[:, None]), dim=1).float()
-    where = functional.affine_grid(matrix[None], [1, 1, SIZE, SIZE, SIZE], align_corners=True)
+    where = functional.affine_grid(matrix[None].to(array.device), [1, 1, SIZE, SIZE, SIZE], align_corners=True)
     shifted = (array - fill)[None, None]
     return (
         functional.grid_sample(shifted, where, mode="bilinear", padding_mode="zeros", align_corners=True)[0, 0] + fill
@@ -93,60 +93,94 @@ def averaged(array: Tensor, affine: Tensor, spacing_mm: float) -> tuple[Tensor, 
     return pooled, moved
 
 
+def coded_ct(hounsfield: Tensor) -> Tensor:
+    """Bend Hounsfield units to 0 to 255: 2.5 HU a step where soft tissue lies, coarse in lung and bone.
+
+    Training reads CT as these codes and so must inference: metal and air would else take the contrast from the rest.
+
+    >>> coded_ct(torch.tensor([-3000.0, -1000.0, -200.0, 50.0, 300.0, 9000.0])).tolist()
+    [0.0, 0.0, 28.0, 128.0, 228.0, 255.0]
+    """
+    lung = (hounsfield + 1000.0).clamp(0.0, 800.0) * (28.0 / 800.0)
+    soft = (hounsfield + 200.0).clamp(0.0, 500.0) * (200.0 / 500.0)
+    return lung + soft + (hounsfield - 300.0).clamp(0.0, 1200.0) * (27.0 / 1200.0)
+
+
 def network_input(image: Tensor, positive: Tensor, negative: Tensor, box: Tensor, previous: Tensor) -> Tensor:
-    """Stack the seven channels.
+    """Stack the seven channels of a batch.
 
     Args:
-        image: (SIZE, SIZE, SIZE) float32, any unit.
-        positive: (n, 3) crop indices (z, y, x) of points inside; may be empty.
-        negative: (n, 3) of points outside; may be empty.
-        box: (SIZE, SIZE, SIZE) of 0 and 1; all 0 where there is none.
-        previous: (SIZE, SIZE, SIZE) probability of the mask so far; all 0 where there is none.
+        image: (b, SIZE, SIZE, SIZE) float32, any unit.
+        positive: (b, n, 3) crop indices (z, y, x) of points inside; NaN where an example has fewer than n.
+        negative: (b, n, 3) of points outside, likewise.
+        box: (b, SIZE, SIZE, SIZE) of 0 and 1; all 0 where there is none.
+        previous: (b, SIZE, SIZE, SIZE) probability of the mask so far; all 0 where there is none.
 
     Returns:
-        (7, SIZE, SIZE, SIZE) float32.
+        (b, 7, SIZE, SIZE, SIZE) float32.
     """
     inside = points_map(positive)
-    hint = inside if len(positive) else torch.where(box.any(), box, previous)
-    spread = image.std().clamp(min=1e-6)
-    level = (image * hint).sum() / hint.sum().clamp(min=1e-6)
-    local = neighbourhood_spread(image, positive).clamp(min=0.05 * float(spread))
+    shown = torch.where(_any(box), box, previous)
+    hint = torch.where(_any(inside), inside, shown)
+    spread, mean = image.std((1, 2, 3), keepdim=True).clamp(min=1e-6), image.mean((1, 2, 3), keepdim=True)
+    level = (image * hint).sum((1, 2, 3), keepdim=True) / hint.sum((1, 2, 3), keepdim=True).clamp(min=1e-6)
+    local = torch.maximum(neighbourhood_spread(image, positive)[:, None, None, None], 0.05 * spread)
     return torch.stack(
         (
-            ((image - image.mean()) / spread).clamp(-4, 4),
+            ((image - mean) / spread).clamp(-4, 4),
             torch.tanh((image - level) / (3.0 * local)),
             rank_in(image) * 2.0 - 1.0,
             inside,
             points_map(negative),
             box,
             previous,
-        )
+        ),
+        dim=1,
     )
 
 
+def _any(maps: Tensor) -> Tensor:
+    return (maps != 0).flatten(1).any(1)[:, None, None, None]
+
+
 def points_map(points: Tensor) -> Tensor:
-    """Return (SIZE, SIZE, SIZE): 1 at each point, falling off as a Gaussian; the largest where they overlap."""
-    axis = torch.arange(SIZE, dtype=torch.float32)
-    result = torch.zeros(SIZE, SIZE, SIZE)
-    for z, y, x in points.float():
-        one = [torch.exp(-((axis - centre) ** 2) / (2 * POINT_SIGMA**2)) for centre in (z, y, x)]
-        result = torch.maximum(result, one[0][:, None, None] * one[1][None, :, None] * one[2][None, None, :])
+    """Return (b, SIZE, SIZE, SIZE): 1 at each of (b, n, 3) points, falling off as a Gaussian; the largest counts."""
+    axis = torch.arange(SIZE, dtype=torch.float32, device=points.device)
+    result = torch.zeros(len(points), SIZE, SIZE, SIZE, device=points.device)
+    for number in range(points.shape[1]):
+        near = torch.exp(-((axis - points[:, number, :, None].float()) ** 2) / (2 * POINT_SIGMA**2)).nan_to_num(0.0)
+        z, y, x = near.unbind(1)
+        result = torch.maximum(result, z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :])
     return result
 
 
 def neighbourhood_spread(image: Tensor, points: Tensor, radius: int = 6) -> Tensor:
-    """Return the median, over the points, of the spread in the cube round each; of the whole without any."""
-    spreads = []
-    for point in points.round().long().clamp(0, SIZE - 1):
-        z, y, x = (slice(max(0, int(c) - radius), int(c) + radius + 1) for c in point)
-        spreads.append(image[z, y, x].std())
-    return torch.stack(spreads).median() if spreads else image.std()
+    """Return (b,): the median, over the points, of the spread in the cube round each; of the whole without any."""
+    whole = image.std((1, 2, 3))
+    if not points.shape[1]:
+        return whole
+    near = torch.arange(-radius, radius + 1, device=image.device)
+    index = points.nan_to_num(0.0).round().long().clamp(0, SIZE - 1)[..., None] + near  # (b, n, 3, side)
+    z, y, x = index.clamp(0, SIZE - 1).unbind(2)
+    batch = torch.arange(len(image), device=image.device)[:, None, None, None, None]
+    cubes = image[batch, z[..., :, None, None], y[..., None, :, None], x[..., None, None, :]]
+    within = ((index >= 0) & (index < SIZE)).float()
+    weight = within[:, :, 0, :, None, None] * within[:, :, 1, None, :, None] * within[:, :, 2, None, None, :]
+    count = weight.sum((2, 3, 4))
+    mean = (cubes * weight).sum((2, 3, 4)) / count
+    variance = ((cubes - mean[..., None, None, None]) ** 2 * weight).sum((2, 3, 4)) / (count - 1)
+    spreads = variance.sqrt().masked_fill(points.isnan().any(2), torch.nan)
+    median = spreads.nanmedian(1).values
+    return torch.where(median.isnan(), whole, median)
 
 
-def rank_in(image: Tensor, bins: int = 256) -> Tensor:
-    """Return each voxel's share of voxels below it, 0 to 1, from a histogram of `bins`."""
-    low, high = image.min(), image.max()
-    codes = ((image - low) / (high - low).clamp(min=1e-6) * (bins - 1)).long()
-    counts = torch.bincount(codes.flatten(), minlength=bins).float()
-    below = (counts.cumsum(0) - counts / 2) / counts.sum()
-    return below[codes]
+def rank_in(image: Tensor, bins: int = 2048) -> Tensor:
+    """Return each voxel's share of voxels of its image (b, SIZE, SIZE, SIZE) below it, 0 to 1, of `bins` steps."""
+    flat = image.flatten(1)
+    low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
+    codes = ((flat - low) / (high - low).clamp(min=1e-6) * (bins - 1)).long()
+    codes = codes + torch.arange(len(image), device=image.device)[:, None] * bins
+    counts = torch.zeros(bins * len(image), device=image.device)
+    counts = counts.scatter_add_(0, codes.flatten(), torch.ones_like(flat).flatten()).view(len(image), bins)
+    below = (counts.cumsum(1) - counts / 2) / counts.sum(1, keepdim=True)
+    return below.flatten()[codes].view_as(image)

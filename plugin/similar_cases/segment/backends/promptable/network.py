@@ -12,7 +12,8 @@ class NetworkShape:
     """What fixes the architecture; kept in the bundle beside the weights."""
 
     in_channels: int = 7
-    widths: tuple[int, ...] = (16, 32, 64, 96, 128)
+    widths: tuple[int, ...] = (24, 48, 96, 144, 192)
+    blocks: tuple[int, ...] = (1, 1, 2, 2, 1)
 
 
 class PromptableUNet(nn.Module):
@@ -23,13 +24,17 @@ class PromptableUNet(nn.Module):
         self.shape = shape or NetworkShape()
         widths = self.shape.widths
         self.encoder = nn.ModuleList(
-            ResidualBlock(before, after, stride=1 if level == 0 else 2)
-            for level, (before, after) in enumerate(zip((self.shape.in_channels, *widths[:-1]), widths, strict=True))
+            nn.Sequential(
+                ResidualBlock(before, after, stride=1 if level == 0 else 2),
+                *(ResidualBlock(after, after) for _ in range(count - 1)),
+            )
+            for level, (before, after, count) in enumerate(
+                zip((self.shape.in_channels, *widths[:-1]), widths, self.shape.blocks, strict=True)
+            )
         )
-        self.decoder = nn.ModuleList(
-            ResidualBlock(deep + shallow, shallow)
-            for deep, shallow in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
-        )
+        steps = list(zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True))
+        self.narrower = nn.ModuleList(nn.Conv3d(deep, shallow, 1, bias=False) for deep, shallow in steps)
+        self.decoder = nn.ModuleList(ResidualBlock(shallow, shallow) for _, shallow in steps)
         self.mask_head = nn.Conv3d(widths[0], 1, 1)
         self.quality_head = nn.Sequential(nn.Linear(widths[-1] + widths[0] + 1, 64), nn.LeakyReLU(), nn.Linear(64, 1))
 
@@ -42,20 +47,25 @@ class PromptableUNet(nn.Module):
         Returns:
             Logits (batch, 1, z, y, x) and quality (batch,) in 0 to 1.
         """
+        features = self.features(inputs)
+        logits = self.mask_head(features[-1])
+        return logits, self.judged(features[0], features[-1], logits)
+
+    def features(self, inputs: Tensor) -> list[Tensor]:
+        """Return the deepest features, then those after each step of the decoder; the last have the input's sides."""
         skips: list[Tensor] = []
         features = inputs
-        for block in self.encoder:
-            features = block(features)
+        for level in self.encoder:
+            features = level(features)
             skips.append(features)
-        deepest = skips.pop()
-        for block, skip in zip(self.decoder, reversed(skips), strict=True):
-            upsampled = functional.interpolate(features, scale_factor=2, mode="nearest")
-            features = block(torch.cat((upsampled, skip), dim=1))
-        logits = self.mask_head(features)
-        return logits, self._quality(deepest, features, logits)
+        found = [skips.pop()]
+        for narrower, block, skip in zip(self.narrower, self.decoder, reversed(skips), strict=True):
+            upsampled = functional.interpolate(narrower(found[-1]), scale_factor=2, mode="nearest")
+            found.append(block(upsampled + skip))
+        return found
 
-    def _quality(self, deepest: Tensor, features: Tensor, logits: Tensor) -> Tensor:
-        # the estimate judges the mask and must not bend it
+    def judged(self, deepest: Tensor, features: Tensor, logits: Tensor) -> Tensor:
+        """Return the estimated intersection over union (batch,) of a mask; it judges the mask and must not bend it."""
         probability = logits.detach().sigmoid()
         inside = (features.detach() * probability).sum((2, 3, 4)) / (probability.sum((2, 3, 4)) + 1.0)
         sharpness = (probability - 0.5).abs().mean((2, 3, 4)) * 2.0
@@ -72,7 +82,8 @@ class ResidualBlock(nn.Module):
         self.first_norm = nn.InstanceNorm3d(after, affine=True)
         self.second = nn.Conv3d(after, after, 3, padding=1, bias=False)
         self.second_norm = nn.InstanceNorm3d(after, affine=True)
-        self.shortcut = nn.Conv3d(before, after, 1, stride=stride, bias=False)
+        same = before == after and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv3d(before, after, 1, stride=stride, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (batch, after, z, y, x), halved in each side where the stride is 2."""

@@ -1,5 +1,6 @@
 """`Segmenter` by the trained network: a click, several, a box or a mask becomes a Region at the right scale."""
 
+import weakref
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
@@ -12,7 +13,7 @@ from similar_cases.domain.errors import SegmentationFailed
 from similar_cases.domain.geometry import VolumeGeometry
 from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Polarity, PromptSet
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
-from similar_cases.domain.volume import Volume
+from similar_cases.domain.volume import Volume, VoxelUnit
 from similar_cases.segment.backends.promptable.bundle import load_network, shipped_bundle
 from similar_cases.segment.backends.promptable.zoom import Found, Grid, Hints, Looker, ZoomRecipe
 from similar_cases.segment.planes import mask_on_grid
@@ -46,6 +47,7 @@ class PromptableSegmenter:
         self._looker = Looker(network=network, recipe=recipe or ZoomRecipe(), device=device)
         parameters = [(one.name, f"{getattr(self._looker.recipe, one.name):g}") for one in fields(ZoomRecipe)]
         parameters.append(("weights_sha256", str(metadata["weights_sha256"])[:16]))
+        self._on_device = weakref.WeakKeyDictionary[Volume, torch.Tensor]()
         self._identity = AlgorithmIdentity(
             name="Promptable U-Net", version=str(metadata["version"]), parameters=tuple(sorted(parameters))
         )
@@ -63,7 +65,7 @@ class PromptableSegmenter:
                 or nothing was found there.
         """
         told = told_of(prompts, volume.geometry)
-        grid = Grid(volume.array, torch.from_numpy(np.array(volume.geometry.affine)))
+        grid = self._prepared(volume)
         found = self._looker.mask(grid, _hints_of(told, volume.geometry))
         mask, lower = as_told(found, told)
         if not mask.any():
@@ -83,6 +85,18 @@ class PromptableSegmenter:
         )
         k, j, i = (int(n) for n in lower + region.lower_index)
         return replace(region, lower_index=(k, j, i))
+
+    def _prepared(self, volume: Volume) -> Grid:
+        """Return the volume as the network reads it; on a GPU it goes there once, and stays as long as the volume."""
+        affine = torch.from_numpy(np.array(volume.geometry.affine))
+        hounsfield = volume.unit is VoxelUnit.HU
+        if self._looker.device == "cpu":
+            return Grid(volume.array, affine, hounsfield)
+        voxels = self._on_device.get(volume)
+        if voxels is None:
+            voxels = torch.as_tensor(np.array(volume.array), device=self._looker.device)
+            self._on_device[volume] = voxels
+        return Grid(voxels, affine, hounsfield)
 
 
 def told_of(prompts: PromptSet, geometry: VolumeGeometry) -> Told:

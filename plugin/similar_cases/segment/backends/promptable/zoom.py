@@ -9,8 +9,17 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from similar_cases.segment.backends.promptable.inputs import SIZE, CropGrid, network_input, sample
+from similar_cases.segment.backends.promptable.inputs import (
+    SIZE,
+    CropGrid,
+    coded_ct,
+    network_input,
+    sample,
+)
 from similar_cases.segment.backends.promptable.network import PromptableUNet
+
+#: a mask so far that asks for this many times its spacing was but a part of what is there
+_OUTGROWN = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +34,7 @@ class ZoomRecipe:
         looks: at most so many.
         enough: ratio of wanted and present spacing below which another look would show the same.
         threshold: probability from which a voxel is inside.
-        mirrored: whether the last look is averaged with its mirror image's.
+        mirrored: whether the last look, where clicks alone are known, is averaged with its mirror image's.
         spread: the last look is averaged with looks at so many times its spacing and at so much less; 1 for none.
     """
 
@@ -33,20 +42,25 @@ class ZoomRecipe:
     volume_share: float = 1.5
     smallest_spacing_mm: float = 0.5
     largest_spacing_mm: float = 8.0
-    wanted_share: float = 0.45
+    wanted_share: float = 0.5
     looks: int = 4
     enough: float = 1.3
     threshold: float = 0.5
-    mirrored: bool = False
+    mirrored: bool = True
     spread: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Voxels (k, j, i), and (4, 4) float64 from (k, j, i) to LPS mm."""
+    """Voxels (k, j, i), on the CPU or the network's device, and (4, 4) float64 from (k, j, i) to LPS mm.
 
-    voxels: NDArray[np.float32] | NDArray[np.bool_]
+    Attributes:
+        hounsfield: whether the voxels are Hounsfield units; the network reads them as ``inputs.coded_ct``.
+    """
+
+    voxels: NDArray[np.float32] | NDArray[np.bool_] | Tensor
     affine: Tensor
+    hounsfield: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,7 +82,7 @@ class Hints:
         """Return the (2, 3) corners of the box, or round the mask so far; None where neither tells the size."""
         if self.box is not None or self.previous is None:
             return self.box
-        index: Tensor = torch.from_numpy(np.argwhere(self.previous.voxels)).double()
+        index = torch.from_numpy(np.argwhere(np.asarray(self.previous.voxels))).double()
         lps: Tensor = index @ self.previous.affine[:3, :3].T + self.previous.affine[:3, 3]
         return torch.stack((lps.amin(0), lps.amax(0)))
 
@@ -122,8 +136,9 @@ class Looker:
     def find(self, volume: Grid, hints: Hints) -> Look:
         """Return the last look, its stray parts removed.
 
-        A box or a mask so far tells where to look, once. Else the first click alone finds the scale, and a last look
-        there sees all clicks: corrections refine a region, and do not throw the scale over.
+        A box or a mask so far tells where to look, once; a second time where far more than the mask was found. Else the
+        first click alone finds the scale, and a last look there sees all clicks: corrections refine a region, and do
+        not throw the scale over.
 
         Args:
             volume: (k, j, i), any unit.
@@ -131,15 +146,24 @@ class Looker:
         """
         fill = _lowest(volume)
         known = hints.known_corners()
-        grid = self._fitting_grid(volume, hints, fill) if known is None else _told_grid(known, hints, self.recipe)
-        inputs = _input_of(volume, hints, grid, fill)
-        return self._steadied(self._look(inputs, grid), inputs, volume, hints, fill).reduced_to(hints.positive)
+        if known is None:
+            grid = self._fitting_grid(volume, hints, fill)
+            inputs = self._input_of(volume, hints, grid, fill)
+            look = self._steadied(self._look(inputs, grid), inputs, volume, hints, fill)
+        else:
+            grid = _told_grid(known, hints, self.recipe)
+            look = self._look(self._input_of(volume, hints, grid, fill), grid)
+            wanted = _wanted_spacing(look.found_at(hints.positive), grid.spacing_mm, self.recipe)
+            if hints.box is None and wanted > _OUTGROWN * grid.spacing_mm:
+                grid = _holding(CropGrid(grid.centre_lps, wanted), hints.positive)
+                look = self._look(self._input_of(volume, hints, grid, fill), grid)
+        return look.reduced_to(hints.positive)
 
     def _fitting_grid(self, volume: Grid, hints: Hints, fill: float) -> CropGrid:
         """Look at the first click until the crop fits what is found in it; return that crop, widened for all clicks."""
         grid, click = _first_grid(volume, hints, self.recipe), hints.first_click()
         for _ in range(self.recipe.looks - 1):
-            found = self._look(_input_of(volume, click, grid, fill), grid).found_at(click.positive)
+            found = self._look(self._input_of(volume, click, grid, fill), grid).found_at(click.positive)
             wanted = _wanted_spacing(found, grid.spacing_mm, self.recipe)
             if abs(np.log(wanted / grid.spacing_mm)) < np.log(self.recipe.enough):
                 break
@@ -155,13 +179,21 @@ class Looker:
         if self.recipe.spread != 1.0:
             for ratio in (self.recipe.spread, 1 / self.recipe.spread):
                 grid = CropGrid(look.grid.centre_lps, look.grid.spacing_mm * ratio)
-                others.append(self._look(_input_of(volume, hints, grid, fill), grid))
+                others.append(self._look(self._input_of(volume, hints, grid, fill), grid))
         return _averaged(look, others) if others else look
 
     def _look(self, inputs: Tensor, grid: CropGrid) -> Look:
         with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16):
-            logits, quality = self.network(inputs[None].to(self.device))
+            logits, quality = self.network(inputs[None])
         return Look(grid, logits[0, 0].float().sigmoid().cpu(), float(quality[0]), self.recipe.threshold)
+
+    def _input_of(self, volume: Grid, hints: Hints, grid: CropGrid, fill: float) -> Tensor:
+        image = _sampled(volume, grid, fill).to(self.device)
+        previous = _sampled(hints.previous, grid, 0.0) if hints.previous else torch.zeros(SIZE, SIZE, SIZE)
+        maps = (one[None].to(self.device) for one in (_box_map(hints.box, grid), previous))
+        points = (grid.to_index(one).float()[None].to(self.device) for one in (hints.positive, hints.negative))
+        shown = coded_ct(image) if volume.hounsfield else image
+        return network_input(shown[None], *points, *maps)[0]
 
     def mask(self, volume: Grid, hints: Hints) -> "Found":
         """Return what is found, on a box of the volume's grid."""
@@ -248,16 +280,15 @@ def _holding(grid: CropGrid, points: Tensor) -> CropGrid:
 
 
 def _lowest(volume: Grid) -> float:
-    """Return the lowest voxel, which stands for what lies outside; voxels that are no number do not count."""
-    lowest = float(volume.voxels.min())
-    return lowest if np.isfinite(lowest) else float(np.nan_to_num(volume.voxels, nan=np.inf, neginf=np.inf).min())
+    """Return the lowest of some thousand voxels, which stands for what lies outside; what is no number does not count.
 
-
-def _input_of(volume: Grid, hints: Hints, grid: CropGrid, fill: float) -> Tensor:
-    image = _sampled(volume, grid, fill)
-    previous = _sampled(hints.previous, grid, 0.0) if hints.previous else torch.zeros(SIZE, SIZE, SIZE)
-    box = _box_map(hints.box, grid)
-    return network_input(image, grid.to_index(hints.positive), grid.to_index(hints.negative), box, previous)
+    All of them, for each click, would cost more than a look.
+    """
+    steps = (max(1, n // 64) for n in volume.voxels.shape)
+    some = volume.voxels[tuple(slice(None, None, step) for step in steps)]
+    values = some.cpu().numpy() if isinstance(some, Tensor) else some
+    finite = values[np.isfinite(values)]
+    return float(finite.min()) if finite.size else 0.0
 
 
 def _sampled(volume: Grid, grid: CropGrid, fill: float) -> Tensor:
@@ -266,9 +297,10 @@ def _sampled(volume: Grid, grid: CropGrid, fill: float) -> Tensor:
     if (high <= low).any():
         return torch.full((SIZE, SIZE, SIZE), fill)
     part = volume.voxels[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+    part = part.float() if isinstance(part, Tensor) else torch.from_numpy(part.astype(np.float32))
     moved = volume.affine.clone()
     moved[:3, 3] += volume.affine[:3, :3] @ low.double()
-    sampled = sample(torch.from_numpy(part.astype(np.float32)), moved, grid, fill)
+    sampled = sample(part, moved, grid, fill)
     return sampled.nan_to_num(nan=fill, posinf=fill, neginf=fill)
 
 
