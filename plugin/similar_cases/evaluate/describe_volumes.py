@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from similar_cases.describe.embedder import Embedder, sampled_slices
 from similar_cases.domain.volume import Volume
+from similar_cases.evaluate.lesion_samples import LesionSample
 from similar_cases.evaluate.result_store import ResultStore, files_key
 
 Moved = Callable[[int, int], None]
@@ -24,6 +25,7 @@ class VolumeSample:
         load: reads the volume.
         source: what is read, by which what was computed is known again.
         labels: what is known of the volume: name → value, such as an organ, a flag, a group.
+        lesion: the lesions in it, of which captions are made; None where none is known.
     """
 
     uid: str
@@ -33,6 +35,7 @@ class VolumeSample:
     load: Callable[[], Volume]
     source: Path
     labels: Mapping[str, str] = field(default_factory=dict)
+    lesion: LesionSample | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -23,6 +23,7 @@ import numpy as np
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.evaluate.describe_volumes import VolumeSample
 from similar_cases.evaluate.lesion_groups import group_of, lesion_axes_cm
+from similar_cases.evaluate.lesion_samples import Lesion, LesionSample
 from similar_cases.evaluate.nifti import oriented_labels, oriented_volume
 from similar_cases.evaluate.result_store import ResultStore, files_key
 
@@ -56,18 +57,25 @@ def _of_task(task: Path, store: ResultStore) -> Iterator[tuple[VolumeSample, boo
     for number, (image, mask) in enumerate(pairs):
         axes = store.document(("axes", files_key(mask), lesions), partial(_axes_cm, mask, lesions))
         labels = {"organ": organ, "flag": str(int(bool(axes))), "group": str(group_of(organ, axes))}
-        yield (
-            VolumeSample(
-                uid=f"{organ}/{image.name}",
-                dataset=organ,
-                modality=modality,
-                patient=image.name.removesuffix(".nii.gz"),
-                load=partial(oriented_volume, image, modality),
-                source=image,
-                labels=labels,
-            ),
-            number % ASKS == ASKS - 1,
+        patient = image.name.removesuffix(".nii.gz")
+        lesion = LesionSample(
+            dataset=organ,
+            modality=modality,
+            patient=patient,
+            load=partial(_lesion, image, mask, modality, lesions),
+            source=image,
         )
+        sample = VolumeSample(
+            uid=f"{organ}/{image.name}",
+            dataset=organ,
+            modality=modality,
+            patient=patient,
+            load=partial(oriented_volume, image, modality),
+            source=image,
+            labels=labels,
+            lesion=lesion if axes else None,
+        )
+        yield sample, number % ASKS == ASKS - 1
 
 
 def _described(task: Path) -> dict[str, Any]:
@@ -102,3 +110,8 @@ def _inside(task: Path, name: object) -> Path:
 
 def _axes_cm(mask: Path, lesions: list[int]) -> list[float]:
     return lesion_axes_cm(np.isin(oriented_labels(mask), lesions), oriented_volume(mask, "CT").geometry)
+
+
+def _lesion(image: Path, mask: Path, modality: str, lesions: list[int]) -> list[Lesion]:
+    """Return all lesions of a volume as one."""
+    return [Lesion(oriented_volume(image, modality), np.isin(oriented_labels(mask), lesions))]

@@ -11,7 +11,7 @@ from similar_cases.evaluate.lesion_samples import LesionSample, samples_in
 from similar_cases.evaluate.location_precision import by_place, landmark_distance, organ_in_another, region_precision
 from similar_cases.evaluate.organ_samples import organ_samples
 from similar_cases.evaluate.radiomics_agreement import NO_FEATURES, ONE_FEATURE, Asking, radiomics_agreement
-from similar_cases.evaluate.row import Row
+from similar_cases.evaluate.row import Heading, Outcome, Row, rows_of
 from similar_cases.evaluate.same_lesion import ALL_PAIRS, fusion_verdicts, same_lesion
 from similar_cases.evaluate.split import Split
 from similar_cases.evaluate.table import Table
@@ -63,21 +63,23 @@ def radiomics_table(bench: Bench, split: Split) -> Table:
         "expert's mask": [Asking(asks=one, lesion=one) for one in asked],
         "one click": [Asking(asks=found, lesion=one) for found, one in zip(clicked, lesions, strict=False)],
     }
-    rows: list[Row] = []
+    outcomes: list[tuple[Heading, Outcome]] = []
     for kind in sorted({_kind(one) for one in asked}):
         archive = [one for one in known if _kind(one) == kind]
         for how, everyone in asking.items():
             queries = [query for query in everyone if _kind(query.lesion) == kind]
             if queries and len({one.patient for one in archive}) > _LEAST_PATIENTS:
-                data = " ".join(word for word in (*kind, how) if word)
-                rows += radiomics_agreement(queries, archive, bench.embedders, data)
+                names = (f"{kind[0]}, {how}", f"{' '.join(kind).strip()}, {how}")
+                outcomes += radiomics_agreement(queries, archive, bench.embedders, names)
     return Table(
         name=f"radiomics {split.value}",
         title=f"Agreement in radiomics of the five most similar ({split.value} patients ask)",
         command=f"similar-cases evaluate radiomics --data DIR --split {split.value}",
         remarks=_RADIOMICS,
-        rows=rows,
-        told=lambda row: "hippocampus" not in row.data or row.task in _BRIEF,
+        rows=rows_of(outcomes),
+        told=lambda row: (
+            row.data.startswith("sarcoma,") or (row.data.startswith("hippocampus,") and row.task in _BRIEF)
+        ),
     )
 
 
@@ -131,9 +133,9 @@ _LOCATION = (
 )
 _RADIOMICS = (
     "Mean Pearson r between the query's and each of five answers' 72 min-max scaled features; answers are other "
-    "patients' regions of the same kind, of all splits. Chance is the mean r over the whole archive. Asking with "
-    "radiomics values ranks by percentiles of the subset. One click: the region, and so its radiomics, is what the "
-    "segmenter finds from a click in the lesion's middle, nobody's mask; r is counted with the expert's.",
+    "patients' regions of the same kind and modality, of all splits. Chance is the mean r over the whole archive. "
+    "Asking with radiomics values ranks by percentiles of the subset. One click: the region, and so its radiomics, is "
+    "what the segmenter finds from a click in the lesion's middle, nobody's mask; r is counted with the expert's.",
 )
 
 

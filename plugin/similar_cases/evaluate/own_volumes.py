@@ -42,6 +42,7 @@ def own_volumes(data: Path, split: Split, store: ResultStore) -> Iterator[Volume
             load=partial(_volume, sample),
             source=sample.source,
             labels=labels,
+            lesion=sample if sample.dataset == "sarcoma" else None,
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from similar_cases.describe.embedder import Embedder, RadiomicsEmbedder
 from similar_cases.describe.radiomics import PAPER_72, feature_names
 from similar_cases.evaluate.describe_samples import DescribedRegion
-from similar_cases.evaluate.row import Heading, Outcome, Row, rows_of
+from similar_cases.evaluate.row import Heading, Outcome
 from similar_cases.evaluate.scores import correlations
 from similar_cases.evaluate.ways import Way, by_learned_radiomics, by_radiomics, by_vector, values_of
 
@@ -54,16 +54,16 @@ def radiomics_agreement(
     queries: Sequence[Asking],
     archive: Sequence[DescribedRegion],
     embedders: Mapping[str, Embedder],
-    data: str,
-) -> list[Row]:
-    """Return correlation@5 of each way; the query's own patient is left out of the `archive`.
+    data: Sequence[str],
+) -> Iterator[tuple[Heading, Outcome]]:
+    """Yield correlation@5 of each query in each way; the query's own patient is left out of the `archive`.
 
     Args:
         queries: each asks by image with every embedder, by its own values of every subset of features, and, where an
             embedder knows radiomics, by what it makes of them.
         archive: by its values features are scaled.
         embedders: by the names under which vectors stand.
-        data: what the rows say of both.
+        data: what the rows say of both; each name makes rows of its own, so that archives can be pooled under one.
     """
     everyone = list({one.uid: one for one in (*archive, *(query.lesion for query in queries))}.values())
     truth = _scaled(everyone, archive)
@@ -75,11 +75,10 @@ def radiomics_agreement(
         if isinstance(embedder, RadiomicsEmbedder):
             title = f"{name}, radiomics values"
             asked += [(task, by_learned_radiomics(name, embedder, names, title)) for task, names in subsets]
-    return rows_of(
-        (Heading(data=data, task=task, way=way.name, metric=f"correlation@{DEPTH}"), outcome)
-        for task, way in asked
-        for outcome in _outcomes(queries, archive, way, truth)
-    )
+    for task, way in asked:
+        for outcome in _outcomes(queries, archive, way, truth):
+            for name in data:
+                yield Heading(data=name, task=task, way=way.name, metric=f"correlation@{DEPTH}"), outcome
 
 
 def _outcomes(

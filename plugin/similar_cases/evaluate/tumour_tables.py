@@ -39,7 +39,7 @@ def radiomics_retrieval_table(bench: Bench) -> Table:
         data = f"{samples[0].dataset}, {how}"
         if queries:
             rows += _location(queries, lesions, _ways(bench, lesions, asking), data)
-            rows += radiomics_agreement(queries, lesions, bench.embedders, data)
+            rows += rows_of(radiomics_agreement(queries, lesions, bench.embedders, [data]))
     return Table(
         name=f"radiomics-retrieval {samples[0].dataset}",
         title=f"Tumours by tumours, RadiomicsRetrieval, {samples[0].dataset}",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from similar_cases.evaluate.anatomy_classes import merged
 from similar_cases.evaluate.bench import Bench
 from similar_cases.evaluate.describe_volumes import DescribedVolume, VolumeSample
-from similar_cases.evaluate.mir_3d import NEIGHBOURS, PER_SLICE, mir_3d
+from similar_cases.evaluate.mir_3d import ALL_ORGANS, NEIGHBOURS, PER_SLICE, mir_3d
 from similar_cases.evaluate.msd_layout import msd_samples
 from similar_cases.evaluate.organ_recall import COARSE, FINE, ShownVolume, organ_recall
 from similar_cases.evaluate.own_volumes import is_own_data, own_volumes
@@ -38,7 +38,7 @@ def mir_3d_table(bench: Bench, split: Split) -> Table:
         command=f"similar-cases evaluate 3d-mir --data DIR --split {split.value}",
         remarks=(_OWN_VOLUMES, _MIR) if own else (_MIR,),
         rows=rows,
-        told=lambda row: not own or row.metric == "P@5",
+        told=lambda row: not own or (row.metric == "P@5" and (ALL_ORGANS in row.data) is (row.task == "same organ")),
     )
 
 
@@ -79,11 +79,13 @@ def totalsegmentator_table(bench: Bench) -> Table:
 _MIR = (
     "P@k is the mean share of the first k answers with an equal label, AP scikit-learn's on ten answers. Slices find "
     f"{PER_SLICE} each; a pooled vector its {NEIGHBOURS} nearest, of which the first ten volumes count. The query's "
-    "patient is never an answer. In the archive of all organs an answer of another organ is wrong."
+    "patient is never an answer. In the archive of all organs an answer of another organ is wrong. The "
+    "paper's best, on 19 livers: P@3 of the flag .842, where chance is .562."
 )
 _OWN_VOLUMES = (
-    "The data are no Decathlon of tumours: organ is the data set and its modality, group the size of a sarcoma (up to "
-    "5, 10, 15 cm, more), flag its lung metastases, by a table whose order of rows was not confirmed."
+    "The data are no Decathlon of tumours: organ is the data set and its modality, each an archive of its own; group "
+    "is the size of a sarcoma (up to 5, 10, 15 cm, more), flag its lung metastases, by a table whose order of rows was "
+    "not confirmed."
 )
 _ORGANS = (
     "Recall by class, mean ± standard deviation over the classes. The mapping to 29 classes is ours, the paper's could "

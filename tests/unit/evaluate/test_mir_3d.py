@@ -15,7 +15,9 @@ def organ_volumes(organ, where, count=12):
     for number in range(count):
         flag = number % 2
         slices = axis(where + flag) + 0.01 * random.standard_normal((4, SIZE))
-        volumes.append(volume(f"{organ}/{number}", slices, organ=organ, flag=str(flag), group=str(flag * 2 - 1)))
+        volumes.append(
+            volume(f"{organ}/{number}", slices, dataset=organ, organ=organ, flag=str(flag), group=str(flag * 2 - 1))
+        )
     return volumes
 
 
@@ -58,7 +60,8 @@ def test_random_slices_do_not_beat_chance():
 
 
 def test_a_second_volume_of_the_patient_is_no_answer(volumes):
-    twin = volume("twin", volumes[0].slices, organ="liver", flag="0", group="-1", patient=volumes[0].sample.patient)
+    labels = {"dataset": "liver", "organ": "liver", "flag": "0", "group": "-1"}
+    twin = volume("twin", volumes[0].slices, patient=volumes[0].sample.patient, **labels)
     archive = [*volumes, twin]
     asked = []
 

@@ -5,6 +5,7 @@ from tests.unit.evaluate.described import RECIPE, region, values_along
 from similar_cases.describe.radiomics import PAPER_72
 from similar_cases.domain.description import Embedding, EmbeddingSpace, Level
 from similar_cases.evaluate.radiomics_agreement import NO_FEATURES, ONE_FEATURE, SUBSETS, Asking, radiomics_agreement
+from similar_cases.evaluate.row import rows_of
 
 SPACE = EmbeddingSpace(model="learned", version="1", weights="", preprocessing="", level=Level.REGION, size=2)
 
@@ -24,12 +25,16 @@ def regions():
     return [one(number) for number in range(14)]
 
 
+def measured(queries, archive, embedders):
+    return rows_of(radiomics_agreement(queries, archive, embedders, ["made"]))
+
+
 def asking(regions):
     return [Asking(asks=one, lesion=one) for one in regions]
 
 
 def test_ways_that_know_the_kinds_agree_and_chance_does_not(regions):
-    rows = {(row.task, row.way): row for row in radiomics_agreement(asking(regions), regions, {"oracle": None}, "made")}
+    rows = {(row.task, row.way): row for row in measured(asking(regions), regions, {"oracle": None})}
     assert set(rows) == {
         (NO_FEATURES, "oracle"),
         (ONE_FEATURE, "radiomics values"),
@@ -46,22 +51,22 @@ def test_ways_that_know_the_kinds_agree_and_chance_does_not(regions):
 
 def test_own_patient_is_never_an_answer(regions):
     twin = region("p0", "CT", (0.0, 1.0), dict(regions[0].radiomics.values), label="twin")
-    alone = radiomics_agreement(asking(regions[:1]), regions, {"oracle": None}, "made")
-    with_twin = radiomics_agreement(asking(regions[:1]), [*regions, twin], {"oracle": None}, "made")
+    alone = measured(asking(regions[:1]), regions, {"oracle": None})
+    with_twin = measured(asking(regions[:1]), [*regions, twin], {"oracle": None})
     assert [row.value for row in alone] == [row.value for row in with_twin]
 
 
 def test_a_region_without_radiomics_neither_asks_nor_counts(regions):
     blind = region("blind", vector=(0.0, 1.0))
-    [image, *_] = radiomics_agreement(asking([blind, *regions[:2]]), [*regions, blind], {"oracle": None}, "made")
+    [image, *_] = measured(asking([blind, *regions[:2]]), [*regions, blind], {"oracle": None})
     assert image.n == 2
 
 
 def test_a_click_asks_with_what_it_found_and_is_held_against_the_lesion(regions):
     # the click found something of the other kind: what it asks with is wrong, what it is compared with is right
     wrong = [Asking(asks=region("clicked", values=dict(regions[1].radiomics.values)), lesion=regions[0])]
-    clicked = radiomics_agreement(wrong, regions, {"oracle": None}, "made")
-    drawn = radiomics_agreement(asking(regions[:1]), regions, {"oracle": None}, "made")
+    clicked = measured(wrong, regions, {"oracle": None})
+    drawn = measured(asking(regions[:1]), regions, {"oracle": None})
     values = {row.task: row.value for row in drawn if row.way == "radiomics values"}
     assert all(row.value < values[row.task] for row in clicked if row.task == "all 72")
 
@@ -83,10 +88,7 @@ class Learned:
 
 
 def test_learned_radiomics_ask_in_the_space_of_regions(regions):
-    by_way = {
-        (row.task, row.way): row
-        for row in radiomics_agreement(asking(regions), regions, {"oracle": Learned(regions[:2])}, "made")
-    }
+    by_way = {(row.task, row.way): row for row in measured(asking(regions), regions, {"oracle": Learned(regions[:2])})}
     assert by_way["all 72", "oracle, radiomics values"].value > 0.6
     assert by_way["all 72", "oracle, radiomics values"].n == 14
     # nothing that it knows is asked with: no order, but that of the UIDs

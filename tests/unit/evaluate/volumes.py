@@ -22,7 +22,7 @@ def volume(uid: str, slices: Sequence[Sequence[float]] | np.ndarray, **labels: s
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     sample = VolumeSample(
         uid=uid,
-        dataset="made",
+        dataset=labels.pop("dataset", "made"),
         modality="CT",
         patient=labels.pop("patient", uid),
         load=lambda: None,
