@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from similar_cases.describe.embedder import Embedder
+    from similar_cases.describe.text import TextEmbedder
     from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
     from similar_cases.index.case_index import CaseIndex
     from similar_cases.models.model_file import ModelFile
@@ -86,6 +87,7 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
         worklist=books.worklist,
         lookups=books.lookups,
         indexes=CaseIndexes(books.worklist.catalogue.engine, _index_opener(settings)),
+        text_embedder=open_text_embedder(settings),
         rules=Rules(
             rankings=rankings(settings),
             sent_bounds=bounds_of(settings),
@@ -93,6 +95,19 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
             max_limit=settings.web.max_limit,
         ),
     )
+
+
+def open_text_embedder(settings: Settings) -> TextEmbedder | None:
+    """Return the sentence model that the settings name; None where captions are sought by their words alone.
+
+    Raises:
+        InvalidSettings: when it is not installed.
+    """
+    if not settings.describe.text_model:
+        return None
+    from similar_cases.describe.backends.minilm import MiniLmEmbedder
+
+    return MiniLmEmbedder()
 
 
 def rankings(settings: Settings) -> Rankings:

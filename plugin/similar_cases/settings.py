@@ -91,6 +91,9 @@ class DescribeSettings(Section):
     )
     weights: Path | None = Field(default=None, description="Weights, where embedder is a kind that comes without.")
     weights_sha256: str = Field(default="", description="What those weights hash to.")
+    text_model: Literal["", "minilm"] = Field(
+        default="", description="Sentence model of captions and reports, of the extra `text`; empty for words alone."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it computes.")
     bin_count: int = Field(default=128, gt=1, description="Grey levels over a region's range.")
     bin_width: float = Field(default=0.0, ge=0, description="Width of a grey level; above 0 it replaces bin_count.")

@@ -71,6 +71,8 @@ class Level(StrEnum):
     SERIES = "series"
     #: one slice of a Volume
     SLICE = "slice"
+    #: the words on a Region or Volume
+    TEXT = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +167,9 @@ class Description:
         slice_vectors: (n, size) float16, one row a slice, unit length, for re-ranking; None at Region level.
         slice_space: the space of `slice_vectors`.
         slice_frames: the (k, Frame) of each slice vector.
+        caption: words on it, of coded facts and measurements; never a patient's name.
+        report: the text of its Study's reports.
+        text_embedding: what a sentence model makes of both; None where the site has none.
     """
 
     embedding: Embedding
@@ -173,6 +178,9 @@ class Description:
     slice_vectors: NDArray[np.float16] | None = None
     slice_space: EmbeddingSpace | None = None
     slice_frames: tuple[tuple[int, FrameRef], ...] = ()
+    caption: str = field(default="", repr=False)
+    report: str = field(default="", repr=False)
+    text_embedding: Embedding | None = None
 
 
 def fingerprint(value: object) -> str:

@@ -175,6 +175,13 @@ class Catalogue:
         if case.description.slice_space is not None and case.description.slice_vectors is not None:
             self._know_space(connection, case.description.slice_space)
             connection.execute(insert(schema.slice_vectors), encoding.slice_row(case))
+        if case.description.caption:
+            connection.execute(insert(schema.captions), encoding.caption_row(case, generation))
+        if case.description.text_embedding is not None:
+            text_space = case.description.text_embedding.space
+            self._know_space(connection, text_space)
+            connection.execute(delete(gone).where(gone.c.case_uid == case.uid, gone.c.space_id == text_space.id))
+            connection.execute(insert(schema.vectors), encoding.text_vector_row(case, generation))
         if case.description.slice_frames:
             connection.execute(insert(schema.slice_frames), encoding.frames_row(case))
         if case.description.radiomics is not None:
@@ -216,6 +223,7 @@ def _drop_cases(connection: Connection, series_uids: list[str], generation: int)
         schema.vectors,
         schema.slice_vectors,
         schema.slice_frames,
+        schema.captions,
         schema.radiomics,
         schema.results,
         schema.cases,

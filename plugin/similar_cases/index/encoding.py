@@ -98,6 +98,25 @@ def slice_row(case: Case) -> Row:
     }
 
 
+def caption_row(case: Case, generation: int) -> Row:
+    """Return the row of ``captions``."""
+    return {
+        "case_uid": case.uid,
+        "series_uid": case.series.series_uid,
+        "level": case.level.value,
+        "caption": storable(case.description.caption),
+        "report": storable(case.description.report),
+        "generation": generation,
+    }
+
+
+def text_vector_row(case: Case, generation: int) -> Row:
+    """Return the row of ``vectors`` that holds what a sentence model makes of the words."""
+    embedding = case.description.text_embedding
+    assert embedding is not None
+    return {**vector_row(case, generation), "space_id": embedding.space.id, "vector": half(embedding.vector)}
+
+
 def frames_row(case: Case) -> Row:
     """Return the row of ``slice_frames``."""
     frames = case.description.slice_frames

@@ -178,14 +178,16 @@ def _cases(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Case
     if not rows:
         return []
     known = {row.id: encoding.space_of(row.space) for row in connection.execute(select(spaces.c.id, spaces.c.space))}
-    blobs = {
-        row.case_uid: row.vector
-        for some in _chunks(uids)
-        for row in connection.execute(select(vectors.c.case_uid, vectors.c.vector).where(vectors.c.case_uid.in_(some)))
-    }
+    blobs: dict[tuple[str, str], bytes] = {}
+    for some in _chunks(uids):
+        # a Case has vectors in several spaces: of its looks, and of its words
+        stored = select(vectors.c.case_uid, vectors.c.space_id, vectors.c.vector).where(vectors.c.case_uid.in_(some))
+        blobs |= {(row.case_uid, row.space_id): row.vector for row in connection.execute(stored)}
     measured = _radiomics(connection, uids)
     return [
-        encoding.case_of(row, _embedding(blobs[row["uid"]], known[row["space_id"]]), measured.get(row["uid"]))
+        encoding.case_of(
+            row, _embedding(blobs[row["uid"], row["space_id"]], known[row["space_id"]]), measured.get(row["uid"])
+        )
         for row in rows
     ]
 

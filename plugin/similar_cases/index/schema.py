@@ -164,6 +164,18 @@ radiomics = Table(
     Index("ix_radiomics_fingerprint_generation", "fingerprint", "generation"),
 )
 
+#: words on a Case: a caption of its coded facts, and the text of its Study's reports
+captions = Table(
+    "captions",
+    metadata,
+    Column("case_uid", String(64), primary_key=True),
+    Column("series_uid", String(64), nullable=False, index=True),
+    Column("level", String(8), nullable=False),
+    Column("caption", Text, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False, index=True),
+)
+
 #: SOP Instance UIDs of the SEG and the SR that were stored for a Case
 results = Table(
     "results",

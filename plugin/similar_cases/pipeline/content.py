@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from similar_cases.describe.text import CAPTION_VERSION
 from similar_cases.domain.description import fingerprint
 from similar_cases.domain.errors import NotFound
 from similar_cases.domain.references import SeriesRef
@@ -53,6 +54,7 @@ def pipeline_of(tools: Tools) -> str:
             ],
             "radiomics": tools.radiomics.recipe.fingerprint,
             "body_position": tools.body_position.space if tools.body_position else None,
+            "captions": [CAPTION_VERSION, tools.text_embedder.space.id if tools.text_embedder else None],
             "recorder": tools.recorder.fingerprint if tools.recorder else None,
             "max_regions": tools.rules.max_regions,
         }

@@ -24,6 +24,7 @@ from similar_cases.pipeline.content import Content, content_of, pipeline_of
 from similar_cases.pipeline.faults import told
 from similar_cases.pipeline.steps import Steps
 from similar_cases.pipeline.tools import Tools
+from similar_cases.pipeline.words import with_words
 from similar_cases.segment.prompts import region_of_expert
 from similar_cases.volume.build import build_volumes
 
@@ -80,6 +81,8 @@ def ingest_series(
             results += recorded
     if not cases:
         raise DescriptionFailed("; ".join(steps.failures) or "nothing in the series could be described")
+    with steps("describe"):
+        cases = with_words(cases, tools)
     with steps("store"):
         store(results, tools)
         remove_superseded(series, results, tools)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.similarity import Similarity
 from similar_cases.pipeline.chance import Chance
 from similar_cases.pipeline.matching import Matching
@@ -15,7 +16,18 @@ from similar_cases.pipeline.retrieve import Allowed, Retriever, level_of
 from similar_cases.pipeline.tools import Tools
 from similar_cases.rank.fuse import Parts, by_place, calibrated, fuse, ordered, ranks_of, reciprocal_rank, weighted
 from similar_cases.rank.interleave import interleave
-from similar_cases.rank.ranking import APPEARANCE, MATCHING, Fusion, Ranking, Rerank, Retrieval
+from similar_cases.rank.ranking import (
+    APPEARANCE,
+    LOCATION,
+    MATCHING,
+    RADIOMICS,
+    RADIOMICS_LEARNED,
+    WORDS,
+    Fusion,
+    Ranking,
+    Rerank,
+    Retrieval,
+)
 
 Values = NDArray[np.float64]
 
@@ -63,11 +75,20 @@ class Orderer:
             members = [(name, tools.rules.rankings.of(name)) for name in ranking.members]
             level = level_of(members[0][1], question)
             told = replace(question, level=level)
-            lists = {name: self.order(told, member, allowed, tools) for name, member in members}
+            self._require_weighed(question, ranking, [member for _, member in members])
+            lists = {name: self.order(_weighed(told, member), member, allowed, tools) for name, member in members}
             return _fused(lists, ranking.fusion)
         if ranking.rerank is not Rerank.NONE:
             return self._reranked(question, ranking, allowed, tools)
         return self._ordered(question, ranking, ranking.weights_for(self._parts.named(question)), allowed)
+
+    def _require_weighed(self, question: Question, ranking: Ranking, members: Sequence[Ranking]) -> None:
+        weighed = {part for member in members for part, weight in (*member.weights, *member.named_weights) if weight}
+        for part in self._parts.named(question):
+            if part not in weighed:
+                raise InvalidRequest(
+                    f"no member of ranking {ranking.name} gives {part} a weight, and the query asks by it"
+                )
 
     def _reranked(self, question: Question, ranking: Ranking, allowed: Allowed, tools: Tools) -> Ordered:
         """Compare the first once more; only those are answers."""
@@ -124,6 +145,17 @@ class Orderer:
                 return weighted(calibrated(parts, chance), weights)
             case _:
                 return weighted(parts, weights)
+
+
+def _weighed(question: Question, ranking: Ranking) -> Question:
+    """Return the question without what this ranking, one of several that are fused, gives no weight."""
+    weighed = {part for part, weight in (*ranking.weights, *ranking.named_weights) if weight}
+    return replace(
+        question,
+        text=question.text if WORDS in weighed else "",
+        place=question.place if LOCATION in weighed else None,
+        features=question.features if weighed & {RADIOMICS, RADIOMICS_LEARNED} else (),
+    )
 
 
 def _fused(lists: Mapping[str, Ordered], fusion: Fusion) -> Ordered:

@@ -7,18 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from similar_cases.describe.embedder import RadiomicsEmbedder
+from similar_cases.describe.text import caption_of
 from similar_cases.domain.case import Case
 from similar_cases.domain.description import BodyCoordinate
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.similarity import FeatureWish
+from similar_cases.index.bm25 import words_of
 from similar_cases.index.location_table import LocationTable
+from similar_cases.index.word_table import WordTable
 from similar_cases.pipeline.populations import Populations, Wished
 from similar_cases.pipeline.question import Question, ResolvedPlace
 from similar_cases.pipeline.tools import Tools
 from similar_cases.rank.near import location_agreement
-from similar_cases.rank.ranking import LOCATION, RADIOMICS, RADIOMICS_LEARNED
+from similar_cases.rank.ranking import LOCATION, RADIOMICS, RADIOMICS_LEARNED, WORDS
 
 Values = NDArray[np.float64]
+#: Cases that a sentence model finds by itself
+_WORDED = 1000
+_NO_WORDS = "the ranking asks by words, and the query has no text and shows no case"
 
 
 class PartScores:
@@ -28,13 +34,20 @@ class PartScores:
         self._tools = tools
         self._populations = populations
         self._locations = LocationTable(tools.worklist.catalogue.engine)
+        self._words = WordTable(tools.worklist.catalogue.engine)
         self._scorers: Mapping[str, Callable[[Question, Sequence[str]], Values]] = MappingProxyType(
-            {RADIOMICS: self._radiomics, LOCATION: self._location, RADIOMICS_LEARNED: self._learned}
+            {
+                RADIOMICS: self._radiomics,
+                LOCATION: self._location,
+                RADIOMICS_LEARNED: self._learned,
+                WORDS: self._words_agreement,
+            }
         )
 
     def named(self, question: Question) -> list[str]:
         """Return the parts that the query itself names: they count, or the query is refused."""
-        return [RADIOMICS] * bool(question.features) + [LOCATION] * bool(question.place)
+        given = {RADIOMICS: question.features, LOCATION: question.place, WORDS: question.text}
+        return [name for name, wish in given.items() if wish]
 
     def of(self, name: str, question: Question, case_uids: Sequence[str]) -> Values:
         """Return the part `name` of n Cases."""
@@ -51,6 +64,8 @@ class PartScores:
         if name == LOCATION and (place := self._place(question)):
             uids, relative, body = self._locations.everything(place.body.space if place.body else "")
             return uids, _near(place, relative, body)
+        if name == WORDS:
+            return self._worded(question)
         return None
 
     @property
@@ -96,6 +111,39 @@ class PartScores:
             return question.place
         location = question.shown[0].description.location
         return ResolvedPlace(location.relative, location.body) if location else None
+
+    def _worded(self, question: Question) -> tuple[Sequence[str], Values]:
+        """Return the Cases that fit the text by a word, and the nearest by a sentence model, where there is one."""
+        text = self._text(question)
+        uids = set(self._words.everything(words_of(text), question.level)[0])
+        if model := self._tools.text_embedder:
+            near = self._tools.indexes.nearest(model.space, model.embed(text).vector, _WORDED)
+            wanted = self._words.of_level([candidate.case_uid for candidate in near], question.level)
+            uids |= set(wanted)
+        known = sorted(uids)
+        return known, self._words_agreement(question, known)
+
+    def _words_agreement(self, question: Question, case_uids: Sequence[str]) -> Values:
+        """Return how well captions and reports fit: BM25, in the mean with a sentence model where there is one."""
+        text = self._text(question)
+        lexical = self._words.of(words_of(text), case_uids)
+        model = self._tools.text_embedder
+        if model is None or not len(case_uids):
+            return lexical
+        near = self._tools.indexes.nearest(model.space, model.embed(text).vector, None, frozenset(case_uids))
+        found = {candidate.case_uid: max(candidate.similarity, 0.0) for candidate in near}
+        meant = np.array([found.get(uid, np.nan) for uid in case_uids])
+        return np.where(np.isfinite(meant), (lexical + meant) / 2, lexical)
+
+    def _text(self, question: Question) -> str:
+        """Return the words of the query; where it has none, the caption of what it shows (3D-MIR asks so)."""
+        text = question.text or (self._caption(question.shown[0]) if question.shown else "")
+        if not words_of(text):
+            raise InvalidRequest("the text holds no word to search by" if question.text else _NO_WORDS)
+        return text
+
+    def _caption(self, case: Case) -> str:
+        return self._words.caption(case.uid) or caption_of(case)
 
     def _learned(self, question: Question, case_uids: Sequence[str]) -> Values:
         """Compare Region vectors with what a trained encoder makes of the features asked for (arXiv 2507.08546)."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from similar_cases.describe.embedder import Embedder
 from similar_cases.describe.location import BodyPosition
+from similar_cases.describe.text import TextEmbedder
 from similar_cases.domain.description import RadiomicsRecipe, RadiomicsVector
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
@@ -60,6 +61,7 @@ class Tools:
 
     Attributes:
         recorder: None where the site wants nothing written back.
+        text_embedder: a sentence model; None where captions and reports are sought by their words alone.
         body_position: None where no model tells where in a body a Region lies.
         worklist: the queue together with the states; its `catalogue` is the write side.
         lookups: the read side of the catalogue.
@@ -74,4 +76,5 @@ class Tools:
     lookups: Lookups
     indexes: CaseIndexes
     body_position: BodyPosition | None = None
+    text_embedder: TextEmbedder | None = None
     rules: Rules = field(default_factory=Rules)
