@@ -84,7 +84,8 @@ class PgVector:
         import pgserver
         import psycopg
 
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        (folder / "run").mkdir(mode=0o700, exist_ok=True)
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder / "run"))
         self._server = pgserver.get_server(folder / "postgres")
         self._connection = psycopg.connect(self._server.get_uri(), autocommit=True)
         do = self._connection.execute

@@ -57,7 +57,12 @@ class AttributeColumns:
             # NaN is neither
             return (ages >= (-np.inf if low is None else low)) & (ages < (np.inf if high is None else high))
         column = self._texts.get(condition.keyword)
-        return None if column is None else column.passing(_test_of(condition), count)
+        if column is None:
+            return None
+        if condition.match is Match.RANGE:
+            first, last = condition.values
+            return column.within(first, last, count)
+        return column.passing(_test_of(condition), count)
 
 
 class _TextColumn:
@@ -67,6 +72,7 @@ class _TextColumn:
         self._codes: NDArray[np.int32] = np.zeros(0, np.int32)
         self._values: list[str] = [""]
         self._code_of: dict[str, int] = {}
+        self._array = np.array(self._values)
 
     def put(self, rows: Rows, texts: Sequence[str]) -> None:
         self._codes = _grown(self._codes, int(rows.max(initial=-1)) + 1)
@@ -77,7 +83,19 @@ class _TextColumn:
         self._codes[rows] = [self._code_of[text] for text in texts]
 
     def passing(self, test: Callable[[str], bool], count: int) -> Mask:
-        passes = np.array([False, *map(test, self._values[1:])])
+        return self._of(np.array([False, *map(test, self._values[1:])]), count)
+
+    def within(self, low: str, high: str, count: int) -> Mask:
+        """Compare as text, by code points, as SQLite does; a column of dates has thousands of values."""
+        if len(self._array) != len(self._values):
+            self._array = np.array(self._values)
+        passes = (self._array != "") & (self._array >= low)
+        if high:
+            passes &= self._array <= high
+        passes[0] = False
+        return self._of(passes, count)
+
+    def _of(self, passes: Mask, count: int) -> Mask:
         found: Mask = np.take(passes, self._codes[:count], mode="clip")
         return found
 
@@ -89,9 +107,6 @@ def _test_of(condition: Condition) -> Callable[[str], bool]:
         return frozenset(values).__contains__
     if condition.match is Match.WILDCARD:
         return _wildcard(values[0])
-    if condition.match is Match.RANGE:
-        low, high = values
-        return lambda text: bool(text) and low <= text and (not high or text <= high)
     return values[0].__eq__
 
 

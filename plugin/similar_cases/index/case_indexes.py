@@ -107,6 +107,11 @@ class CaseIndexes:
             return len(held.index)
 
     def _passing(self, held: _Held, chosen: "CaseSet") -> Mask:
+        if chosen.told is None or chosen.told[0] != held.generation:
+            chosen.told = held.generation, self._evaluated(held, chosen)
+        return chosen.told[1]
+
+    def _evaluated(self, held: _Held, chosen: "CaseSet") -> Mask:
         passing = held.index.live
         for condition in chosen.conditions:
             passing = passing & self._satisfying(held, condition)
@@ -166,6 +171,9 @@ class CaseSet(Collection[str]):
     """The UIDs of the Cases that satisfy conditions.
 
     `CaseIndexes.nearest` and `len` ask the indexes, and never make the UIDs; who looks at UIDs makes all of them, once.
+
+    Attributes:
+        told: the catalogue's generation, and which rows were in the set then; the indexes', under their space's lock.
     """
 
     def __init__(
@@ -175,6 +183,7 @@ class CaseSet(Collection[str]):
         self.space = space
         self.conditions = conditions
         self.without = without
+        self.told: tuple[int, Mask] | None = None
 
     def __len__(self) -> int:
         """Return how many they are."""

@@ -14,7 +14,7 @@ from similar_cases.index.vector_store import VectorStore
 #: how far a cosine in single precision can be off
 _SINGLE = 1e-5
 #: so many rows are computed in double precision without narrowing them first
-_FEW = 2048
+_FEW = 256
 
 
 class ScannedIndex:
