@@ -179,7 +179,7 @@ class TestByMouse:
             page.get_by_role("button", name="Export CSV").click()
         answers = Path(taken.value.path()).read_text("utf-8").splitlines()
         assert len(answers) == 11
-        assert answers[0].startswith("rank,score,appearance,radiomics,modality")
+        assert answers[0].startswith("rank,score,appearance,radiomics,chance,modality")
         page.get_by_role("button", name="Radiomics").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_role("row", name="Mesh Volume")).to_be_visible()

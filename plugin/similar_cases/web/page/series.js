@@ -1,16 +1,14 @@
 // One series: its images, its regions, and the ten cases most similar to what is asked about.
 
-import { card, person } from "./cards.js";
-import { copy, csvOf, download } from "./carry.js";
-import { feedbackOn, hurry, oneSeries, pictureOf, plugins, regionOf, repeat, retry, status, tellFeedback } from "./client.js";
+import { Answers } from "./answers.js";
+import { person } from "./cards.js";
+import { hurry, oneSeries, pictureOf, regionOf, repeat, retry } from "./client.js";
 import { announce, element, facts, show } from "./dom.js";
 import { promptsOf, viewerOf } from "./embedded.js";
 import { Filters } from "./filters.js";
 import { NO_REGION, Question, fieldOfPicture, outlined } from "./question.js";
-import { showRadiomics } from "./radiomics.js";
 import { Stage, afterDrawing } from "./stage.js";
 import * as say from "./strings.js";
-import { viewersOf } from "./viewers.js";
 import { Wishes } from "./wishes.js";
 
 const { AUTHORS, STATES, WORDS } = say;
@@ -29,7 +27,7 @@ export function showSeries(main, study, series, isEmbedded = false) {
 
 class SeriesPage {
   constructor(main, study, series, isEmbedded) {
-    Object.assign(this, { study, series, isEmbedded, row: null, last: "", cards: [], answer: null, region: null, verdicts: new Map(), outlines: new Map(), viewers: [] });
+    Object.assign(this, { study, series, isEmbedded, row: null, last: "", region: null, outlines: new Map() });
     this.question = new Question({ study, series });
     this.stage = new Stage({
       point: (lps, positive) => this.pointed(lps, positive),
@@ -38,46 +36,37 @@ class SeriesPage {
       number: (number) => this.openVolume(number),
       opened: () => this.redraw(),
       whole: () => this.outlineOthers(),
-      windowed: () => this.cards.forEach((one) => one.picture.draw()),
+      windowed: () => this.answers.redraw(),
       left: (found) => this.left(found),
       problem: (error) => this.trouble(this.imageTrouble, error),
     });
+    const viewer = isEmbedded ? viewerOf((asked) => this.viewerAsks(asked)) : null;
+    this.answers = new Answers({
+      window: () => this.stage.scene.volume && { window: this.stage.scene.window, unit: this.stage.scene.volume.unit, range: this.stage.scene.volume.range },
+      uid: () => this.askedUid(),
+      body: () => this.question.body,
+      compare: (found, match) => (viewer ? viewer.open(found) : this.compare(found, match)),
+      open: viewer && ((found) => viewer.open(found)),
+      judged: () => (this.wishes.chosen.examples ? this.askAgain() : this.press()),
+    });
     this.filters = new Filters(() => this.askAgain());
-    this.wishes = new Wishes({ changed: () => this.askAgain(), place: () => this.placeAsked(), examples: () => this.judged() });
+    this.wishes = new Wishes({ changed: () => this.askAgain(), place: () => this.placeAsked(), examples: () => this.answers.judged(this.askedUid()) });
     this.head = element("div", { class: "head" });
     this.imageTrouble = element("p", { class: "trouble", role: "alert", hidden: true });
     this.standing = element("div", { class: "standing" });
     this.asked = element("div", { class: "asked", role: "status" });
     this.known = element("div", { class: "known", role: "group", "aria-label": WORDS.regions });
-    this.answers = element("div", { class: "answers" });
-    this.answerActs = element("div", { class: "acts" });
     this.side = element("section", { class: "side", "aria-labelledby": "similar-title" },
       element("h2", { id: "asked-title" }, WORDS.question), this.known, this.asked, this.wishes.root,
-      element("div", { class: "head" }, element("h2", { id: "similar-title" }, WORDS.similar), this.answerActs),
-      this.filters.root, this.answers);
+      element("div", { class: "head" }, element("h2", { id: "similar-title" }, WORDS.similar), this.answers.acts),
+      this.filters.root, this.answers.root);
     this.desk = element("div", { class: "desk", hidden: !isEmbedded }, this.stage.root, this.side);
     show(main, element("div", { class: "series-head" }, this.head, this.standing, this.imageTrouble), this.desk);
     main.classList.add("series");
     show(this.head, this.title(WORDS.loading));
     this.showAsked(WORDS.clickLesion);
-    this.noQuestion();
-    if (isEmbedded) this.joinViewer();
-  }
-
-  /** Where the archive is, which viewers it has, and what was said of answers before; asked until it is known. */
-  surroundings() {
-    this.around ||= this.lookAround().catch((error) => {
-      this.around = null;
-      throw error;
-    });
-    return this.around;
-  }
-
-  async lookAround() {
-    const [{ links, viewers }, { feedback: said }] = await Promise.all([status(), this.series ? feedbackOn(this.series) : { feedback: [] }]);
-    for (const word of said) this.verdicts.set(`${word.asked_uid} ${word.case_uid}`, word.verdict);
-    this.viewers = viewersOf(await plugins(links.orthanc), links.orthanc, viewers);
-    this.links = links;
+    this.stage.root.hidden = isEmbedded;
+    viewer?.ready();
   }
 
   title(text) {
@@ -99,10 +88,10 @@ class SeriesPage {
   /** Return false when the series stands still. */
   async update() {
     try {
-      const surroundings = this.surroundings();
+      const surroundings = this.answers.surroundings(this.series);
       surroundings.catch(() => {}); // told below, where the series itself is known
       const row = await oneSeries(this.series);
-      const before = this.links;
+      const before = this.answers.links;
       this.taken(row);
       await surroundings;
       if (!before) this.heading(row);
@@ -143,6 +132,7 @@ class SeriesPage {
   }
 
   headOf(row) {
+    const { links } = this.answers;
     const about = row.cases[0] || {};
     const title = [row.modality, about.series_description || about.study_description].filter(Boolean).join(" · ");
     const act = (name, word, call) =>
@@ -153,7 +143,7 @@ class SeriesPage {
       element("p", { class: "who quiet" }, [about.patient_id, person(about), about.study_date && say.date(about.study_date), !title.includes(about.study_description) && about.study_description].filter(Boolean).join(" · ")),
       ["failed", "refused"].includes(row.state) && act("retry", WORDS.retry, retry),
       row.state === "waiting" && act("hurry", WORDS.hurry, hurry),
-      row.orthanc_id && this.links && element("a", { href: `${this.links.explorer}#series?uuid=${encodeURIComponent(row.orthanc_id)}` }, WORDS.openInOrthanc),
+      row.orthanc_id && links && element("a", { href: `${links.explorer}#series?uuid=${encodeURIComponent(row.orthanc_id)}` }, WORDS.openInOrthanc),
     ].filter(Boolean);
   }
 
@@ -285,7 +275,6 @@ class SeriesPage {
     this.question.begin();
     this.question.forget();
     this.region = null;
-    this.answer = null;
     this.stage.leave();
     this.redraw();
     this.press();
@@ -312,13 +301,6 @@ class SeriesPage {
     return kind === "series" ? { relative: volume.grid.shareOf(cursor) } : { lps: volume.grid.toLps(cursor) };
   }
 
-  /** What was said of answers to this question. */
-  judged() {
-    const asked = `${this.askedUid()} `;
-    const of = (verdict) => [...this.verdicts].filter(([key, word]) => key.startsWith(asked) && word === verdict).map(([key]) => key.slice(asked.length));
-    return { like: of("alike"), unlike: of("not_alike") };
-  }
-
   isAsked(uid) {
     return this.question.kind !== "prompt" && this.question.found?.case === uid;
   }
@@ -330,8 +312,8 @@ class SeriesPage {
     this.press();
     this.showAsked({ prompt: WORDS.segmenting, series: WORDS.seriesAsked }[this.question.kind] || "");
     delete this.stage.root.dataset.region;
-    delete this.answers.dataset.shown;
-    delete this.answers.dataset.pictures;
+    delete this.answers.root.dataset.shown;
+    delete this.answers.root.dataset.pictures;
     const shown = this.showMask(signal, isPrompt).finally(() => {
       if (this.showing === shown) this.showing = null;
     });
@@ -383,7 +365,7 @@ class SeriesPage {
       this.showRegion(this.region, say.troubleOf(error));
     } else {
       this.region = null;
-      show(this.answers);
+      this.answers.empty("");
       this.showAsked(say.troubleOf(error), true);
     }
     this.redraw();
@@ -415,67 +397,17 @@ class SeriesPage {
   // --- the answers -------------------------------------------------------------------------------------------
 
   async find(signal = this.question.begin()) {
-    if (this.question.kind === "none" && !this.wishes.isQuestion) return this.noQuestion();
-    this.answers.setAttribute("aria-busy", "true");
-    delete this.answers.dataset.shown;
-    if (!this.cards.length || !this.answer) show(this.answers, element("p", { class: "quiet" }, WORDS.searching));
+    if (this.question.kind === "none" && !this.wishes.isQuestion) return this.answers.none();
+    this.answers.searching();
     try {
-      await this.surroundings();
-      const [answer, field] = await Promise.all([this.question.answer({ ...this.wishes.asked(), filters: this.filters.asked() }, signal), this.fieldAsked()]);
-      if (signal.aborted) return;
-      this.field = field;
-      this.answer = answer || { cases: [], candidates: 0, remaining: 0 };
-      this.showAnswer();
+      await this.answers.surroundings(this.series);
+      const more = { ...this.wishes.asked(), filters: this.filters.asked() };
+      const [answer, field] = await Promise.all([this.question.answer(more, signal), this.fieldAsked()]);
+      if (!signal.aborted) this.answers.show(answer, field);
     } catch (error) {
-      if (signal.aborted) return;
-      this.answer = null;
-      show(this.answers, element("p", { class: "trouble", role: "alert" }, say.troubleOf(error)));
+      if (!signal.aborted) this.answers.trouble(error);
     }
-    this.answers.removeAttribute("aria-busy");
-  }
-
-  noQuestion() {
-    this.answer = null;
-    this.cards = [];
-    show(this.answers, element("p", { class: "quiet" }, WORDS.nothingAsked));
-    show(this.answerActs);
-  }
-
-  showAnswer() {
-    const { cases, candidates } = this.answer;
-    announce(say.foundMany(cases.length));
-    show(this.answerActs,
-      cases.length > 0 && [
-        element("button", { type: "button", "data-act": "radiomics", onclick: () => showRadiomics(this.answer.asked?.radiomics, cases) }, WORDS.radiomics),
-        element("button", { type: "button", "data-act": "export", onclick: () => download("similar-cases.csv", csvOf(this.table())) }, WORDS.exportCsv),
-        element("button", { type: "button", "data-act": "copy", onclick: async () => announce((await copy(this.table())) ? WORDS.copied : WORDS.notCopied) }, WORDS.copy),
-      ]);
-    this.cards = cases.map((found) => card(found, this.context()));
-    if (!cases.length) return show(this.answers, element("p", { class: "quiet" }, WORDS.noSimilar));
-    show(this.answers, element("p", { class: "quiet count" }, say.candidates(candidates)), element("ol", { class: "cards" }, this.cards.map((one) => one.root)));
-    Promise.all(this.cards.map((one) => one.picture.came)).then(() => {
-      this.answers.dataset.pictures = "drawn";
-    });
-    delete this.answers.dataset.pictures;
-    this.answers.dataset.shown = String(cases.length);
-    performance.mark("cards");
     return undefined;
-  }
-
-  context() {
-    const { scene } = this.stage;
-    return {
-      links: this.links,
-      viewers: this.viewers,
-      field: this.field,
-      window: () => scene.volume && { window: scene.window, unit: scene.volume.unit, range: scene.volume.range },
-      verdict: (found) => this.verdicts.get(`${this.askedUid()} ${found.case}`),
-      does: {
-        compare: (found, match) => this.compare(found, match),
-        judge: (found, verdict) => this.judge(found, verdict),
-        open: this.viewer ? (found) => this.viewer.open(found) : null,
-      },
-    };
   }
 
   askedUid() {
@@ -483,67 +415,27 @@ class SeriesPage {
   }
 
   /** Open an answer beside the question; `match` is the pair of slices to open both on. */
-  async compare(found, match = null) {
-    if (this.viewer) return this.viewer.open(found);
-    for (const one of this.cards) one.root.classList.toggle("beside-now", one.root.dataset.case === found.case);
+  compare(found, match) {
+    this.answers.mark(found);
     const region = async (one) => outlined(await regionOf(one.study, one.series, one.region.tracking_uid));
-    return this.stage.compare(found, region, match || this.firstMatch(found));
+    return this.stage.compare(found, region, match || firstMatch(found));
   }
 
-  /** What is compared as a whole opens on the slices that match best; a region opens on itself. */
-  firstMatch(found) {
-    return found.region ? null : (found.matches || []).find((one) => one.asked) || null;
-  }
-
-  /** The answer beside was closed: the keyboard goes back to its card. */
+  /** The answer beside was closed. */
   left(found) {
-    for (const one of this.cards) {
-      one.root.classList.remove("beside-now");
-      if (one.root.dataset.case === found.case) one.root.querySelector(".open").focus();
-    }
-  }
-
-  async judge(found, verdict) {
-    try {
-      const kept = await tellFeedback({ asked: this.question.body, case: found.case, verdict, rank: found.rank, score: found.score });
-      this.verdicts.set(`${this.askedUid()} ${found.case}`, verdict);
-      this.verdicts.set(`${kept.asked_uid} ${found.case}`, verdict);
-      announce(verdict ? WORDS.kept : WORDS.takenBack);
-      if (this.wishes.chosen.examples) this.askAgain();
-      else this.press();
-      return true;
-    } catch (error) {
-      announce(say.troubleOf(error));
-      return false;
-    }
-  }
-
-  table() {
-    const { cases } = this.answer;
-    const parts = [...new Set(cases.flatMap((found) => found.parts.map((part) => part.name)))];
-    return [
-      ["rank", "score", ...parts, "modality", "patient", "sex", "age", "study_date", "finding", "volume_ml", "reasons", "study", "series", "case"],
-      ...cases.map((found) => [
-        found.rank, found.score, ...parts.map((name) => found.parts.find((part) => part.name === name)?.value ?? ""), found.modality, found.patient_id ?? "",
-        found.patient_sex ?? "", found.patient_age_years ?? "", found.study_date ?? "", found.region?.finding?.meaning ?? "", found.region?.volume_ml ?? "",
-        found.reasons.join("; "), found.study, found.series, found.case,
-      ]),
-    ];
+    this.answers.mark(null);
+    this.answers.focus(found);
   }
 
   // --- inside a viewer ---------------------------------------------------------------------------------------
 
-  joinViewer() {
-    this.stage.root.hidden = true;
-    this.viewer = viewerOf(({ study, series, points }) => this.viewerAsks(study, series, points));
-    this.viewer.ready();
-  }
-
-  viewerAsks(study, series, points) {
+  viewerAsks({ study, series, points }) {
     const isOther = series !== this.series;
     Object.assign(this, { study, series, region: null });
+    this.outlines.clear();
     Object.assign(this.question, { study, series, number: 0 });
     if (isOther) {
+      this.answers.forget();
       this.last = "";
       this.follow();
     }
@@ -555,6 +447,9 @@ class SeriesPage {
     this.ask();
   }
 }
+
+/** What is compared as a whole opens on the slices that match best; a region opens on itself. */
+const firstMatch = (found) => (found.region ? null : (found.matches || []).find((one) => one.asked) || null);
 
 function nameOf(found, several) {
   const region = found.region;
