@@ -74,8 +74,11 @@ class Desk:
         }
 
     def outline(self, canvas: Locator | None = None) -> int:
-        """Return how many pixels of a view are of the outline's colour."""
-        return int((canvas or self.images).evaluate(ORANGE))
+        """Return how many pixels of a view, once it is drawn anew, are of the outline's colour."""
+        drawn = "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        return int(
+            (canvas or self.images).evaluate(f"async canvas => {{ {drawn}; return ({ORANGE.strip()})(canvas) }}")
+        )
 
     def volume_ml(self) -> float:
         """Return the size of the region that is asked about, ml."""
