@@ -13,6 +13,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--require-forky", action="store_true", help="fail where the chroot with Orthanc 1.13.0 is absent")
     group.addoption("--require-browser", action="store_true", help="fail where chromium, nginx or OHIF is absent")
+    group.addoption("--require-postgresql", action="store_true", help="fail where pgserver starts no PostgreSQL")
     group.addoption("--require-gpu", action="store_true", help="fail where torch finds no GPU, instead of skipping")
     group.addoption("--require-data", action="store_true", help="fail where SIMILAR_CASES_DATA is not set")
 

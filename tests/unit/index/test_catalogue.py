@@ -24,8 +24,8 @@ from similar_cases.index.rows import IndexedSeries, SeriesKind, SeriesSighting
 class Shelf:
     """A catalogue with both of its sides."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine = open_engine(sqlite_url(folder))
+    def __init__(self, folder: Path, url: str = "") -> None:
+        self.engine = open_engine(url or sqlite_url(folder))
         self.catalogue = Catalogue(self.engine)
         self.catalogue.create()
         self.lookups, self.presence = Lookups(self.engine), Presence(self.engine)

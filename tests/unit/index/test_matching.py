@@ -33,7 +33,11 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def lookups(tmp_path_factory: pytest.TempPathFactory) -> Lookups:
-    engine = open_engine(sqlite_url(tmp_path_factory.mktemp("catalogue")))
+    return filled(sqlite_url(tmp_path_factory.mktemp("catalogue")))
+
+
+def filled(url: str) -> Lookups:
+    engine = open_engine(url)
     catalogue = Catalogue(engine)
     catalogue.create()
     with catalogue.writing() as connection:
