@@ -13,6 +13,8 @@ from similar_cases import wire
 from similar_cases.web.operations import OPERATIONS, PATH_PARAMETERS, Operation
 from similar_cases.web.schemas import Problem
 
+#: a fault of ours; and the bridge's own words where the worker is away, or does not answer in time
+_EVERYWHERE = (500, 502, 503, 504)
 _REFERENCE = "#/components/schemas/{model}"
 _ABOUT = """\
 Finds, in a hospital's own archive, the cases that look like the one on the screen.
@@ -124,7 +126,7 @@ def _responses(operation: Operation, references: dict[tuple[Any, str], Schema]) 
         answers["204"] = {"description": "nothing similar"}
     if operation.is_cached:
         answers["304"] = {"description": "the caller has it"}
-    statuses = {*operation.problems, 500, *(() if operation.is_open else (401,))}
+    statuses = {*operation.problems, *_EVERYWHERE, *(() if operation.is_open else (401,))}
     problem = {"schema": references[Problem, "serialization"]}
     for status in sorted(statuses):
         answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": {wire.PROBLEM: problem}}

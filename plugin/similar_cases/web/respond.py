@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from flask import Request, Response, request
 from werkzeug.datastructures import Headers
@@ -74,15 +74,26 @@ def forwarded_prefix(headers: Headers) -> str:
 def origin_of_caller(headers: Headers, otherwise: str) -> str:
     """Return the origin that the caller sees, with the proxy's path, from the headers that the bridge passes on.
 
+    Args:
+        headers: of the request.
+        otherwise: the archive's address as the worker knows it. It counts where the caller tells none, and where they
+            tell the same host without a port, no proxy between: dicomweb-client's Host header leaves it out.
+
     >>> origin_of_caller(Headers({"X-Forwarded-Host": "pacs.example", "X-Forwarded-Proto": "https"}), "")
     'https://pacs.example'
+    >>> origin_of_caller(Headers({"X-Forwarded-Host": "localhost"}), "http://localhost:8042/")
+    'http://localhost:8042'
     """
-    host, scheme = headers.get("X-Forwarded-Host", ""), headers.get("X-Forwarded-Proto", "http").lower()
-    if scheme not in ("http", "https") or not re.fullmatch(
-        r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", host
+    host, scheme = headers.get("X-Forwarded-Host", ""), headers.get("X-Forwarded-Proto", "").lower()
+    known = urlsplit(otherwise)
+    is_same = not scheme and host == known.hostname and not forwarded_prefix(headers)
+    if (
+        is_same
+        or (scheme or "http") not in ("http", "https")
+        or not re.fullmatch(r"[A-Za-z0-9.\-]+(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?", host)
     ):
-        return otherwise
-    return f"{scheme}://{host}{forwarded_prefix(headers)}"
+        return otherwise.rstrip("/")
+    return f"{scheme or 'http'}://{host}{forwarded_prefix(headers)}"
 
 
 def user_of(headers: Headers) -> str:
