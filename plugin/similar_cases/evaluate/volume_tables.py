@@ -1,10 +1,13 @@
 """The tables of the protocols on whole volumes: 3D-MIR and TotalSegmentator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from similar_cases.evaluate.anatomy_classes import merged
 from similar_cases.evaluate.bench import Bench
+from similar_cases.evaluate.describe_samples import DescribedRegion
 from similar_cases.evaluate.describe_volumes import DescribedVolume, VolumeSample
+from similar_cases.evaluate.lesion_samples import LesionSample
 from similar_cases.evaluate.mir_3d import ALL_ORGANS, NEIGHBOURS, PER_SLICE, mir_3d
 from similar_cases.evaluate.msd_layout import msd_samples
 from similar_cases.evaluate.organ_recall import COARSE, FINE, ShownVolume, organ_recall
@@ -14,6 +17,7 @@ from similar_cases.evaluate.split import Split
 from similar_cases.evaluate.table import Table
 from similar_cases.evaluate.totalsegmentator_layout import shown_classes, totalsegmentator_samples
 from similar_cases.evaluate.volume_ways import SliceArchive, VolumeWay, by_max_sim, by_pooling, by_voting, in_turn
+from similar_cases.evaluate.volume_words import by_words, caption_of_volume
 from similar_cases.rank.pooling import Pooling
 from similar_cases.rank.voting import Vote
 
@@ -26,12 +30,15 @@ def mir_3d_table(bench: Bench, split: Split) -> Table:
     """
     own = is_own_data(bench.data)
     samples, asking = _own(bench, split) if own else _decathlon(bench)
+    words = _words(bench, samples, asking)
     rows: list[Row] = []
     for name in _of_distinct_slices(bench):
         volumes = bench.volumes(samples, name)
         queries = [one for one in volumes if one.uid in asking]
         archive = volumes if own else [one for one in volumes if one.uid not in asking]
-        rows += mir_3d(queries, archive, _ways(bench, archive, name), name)
+        seen = _ways(bench, archive, name)
+        hybrids = [VolumeWay(f"hybrid, {way.name}", in_turn(seen[0], way).ranking) for way in words]
+        rows += mir_3d(queries, archive, [*seen, *words, *hybrids], name)
     return Table(
         name=f"3d-mir {split.value}" if own else "3d-mir",
         title=f"Volumes by volumes, as 3D-MIR ({split.value} patients ask)" if own else "Volumes by volumes, 3D-MIR",
@@ -79,8 +86,9 @@ def totalsegmentator_table(bench: Bench) -> Table:
 _MIR = (
     "P@k is the mean share of the first k answers with an equal label, AP scikit-learn's on ten answers. Slices find "
     f"{PER_SLICE} each; a pooled vector its {NEIGHBOURS} nearest, of which the first ten volumes count. The query's "
-    "patient is never an answer. In the archive of all organs an answer of another organ is wrong. The "
-    "paper's best, on 19 livers: P@3 of the flag .842, where chance is .562."
+    "patient is never an answer. In the archive of all organs an answer of another organ is wrong. Captions are the "
+    "product's; of an expert's mask they are an oracle, as the paper's first ones were. Hybrids take slices and "
+    "captions in turn. The paper's best, on 19 livers: P@3 of the flag .842, where chance is .562."
 )
 _OWN_VOLUMES = (
     "The data are no Decathlon of tumours: organ is the data set and its modality, each an archive of its own; group "
@@ -106,6 +114,33 @@ def _own(bench: Bench, split: Split) -> tuple[list[VolumeSample], set[str]]:
         return queries, {one.uid for one in queries}
     other = Split.TRAINING if split is Split.VALIDATION else Split.VALIDATION
     return [*queries, *own_volumes(bench.data, other, bench.store)], {one.uid for one in queries}
+
+
+def _words(bench: Bench, samples: Sequence[VolumeSample], asking: set[str]) -> list[VolumeWay]:
+    """Return the rankings by captions: of experts' masks, and, where clicks are wanted, asked from one click."""
+    bench = replace(bench, describers=replace(bench.describers, embedders={}))
+    drawn = _captions(samples, bench.described)
+    clicked = _captions([sample for sample in samples if sample.uid in asking], bench.clicked)
+    ways = [by_words(drawn, drawn, "captions of experts' masks (an oracle)")]
+    return [*ways, by_words(clicked, drawn, "caption of one click")] if bench.clicking else ways
+
+
+def _captions(
+    samples: Sequence[VolumeSample], describe: Callable[[Sequence[LesionSample]], list[DescribedRegion]]
+) -> dict[str, str]:
+    """Return the caption of each volume, of its largest lesion where it has some."""
+    lesions = [sample.lesion for sample in samples if sample.lesion is not None]
+    largest: dict[tuple[str, str], DescribedRegion] = {}
+    for one in sorted(describe(lesions), key=_volume_mm3):
+        largest[one.modality, one.patient] = one
+    return {
+        sample.uid: caption_of_volume(sample, largest.get((sample.modality, f"{sample.dataset} {sample.patient}")))
+        for sample in samples
+    }
+
+
+def _volume_mm3(one: DescribedRegion) -> float:
+    return one.radiomics.values.get("shape_VoxelVolume", 0.0) if one.radiomics else 0.0
 
 
 def _decathlon(bench: Bench) -> tuple[list[VolumeSample], set[str]]:
