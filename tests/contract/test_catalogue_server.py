@@ -56,6 +56,10 @@ def new_database(
             pytest.skip(reason)
         address = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         desk = create_engine(address, isolation_level="AUTOCOMMIT")
+        with desk.connect() as connection:
+            # nothing here is to outlive anything
+            connection.execute(text("alter system set fsync = off"))
+            connection.execute(text("select pg_reload_conf()"))
         numbers = itertools.count()
 
         def made() -> str:
@@ -84,5 +88,7 @@ def desk(new_database: Callable[[], str]) -> Iterator[test_queue.Desk]:
 
 
 @pytest.fixture(scope="module")
-def lookups(new_database: Callable[[], str]) -> Lookups:
-    return test_matching.filled(new_database())
+def lookups(new_database: Callable[[], str]) -> Iterator[Lookups]:
+    held = test_matching.filled(new_database())
+    yield held
+    held._engine.dispose()
