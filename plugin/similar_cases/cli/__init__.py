@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from similar_cases.cli import archive, asking, auditing, evaluating, models, serving, showing, site
+from similar_cases.cli import archive, asking, auditing, evaluating, models, saying, serving, showing, site
 from similar_cases.cli.console import Session
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def before(
     context.obj = Session(settings)
 
 
-for group in (serving, archive, asking, auditing, evaluating, models, site, showing):
+for group in (serving, archive, asking, saying, auditing, evaluating, models, site, showing):
     group.register(app)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from similar_cases.index.database import reading
 from similar_cases.index.schema import feedback
@@ -73,6 +73,13 @@ class FeedbackBook:
         with reading(self._engine).begin() as connection:
             rows = connection.execute(query).mappings().all()
         return [Feedback(**{**row, "verdict": Verdict(row["verdict"])}) for row in rows]
+
+    def state(self) -> str:
+        """Return what changes with every word."""
+        query = select(func.count(), func.max(feedback.c.told_at))
+        with reading(self._engine).begin() as connection:
+            count, last = connection.execute(query).one()
+        return f"{count} {last}"
 
 
 def _same(said: Feedback) -> Any:

@@ -81,9 +81,9 @@ class Chance:
             partners = [cases[(at + step) % len(cases)] for step in range(1, min(PARTNERS, len(cases) - 1) + 1)]
             others = [partner for partner in partners if not _same_patient(case, partner)]
             if others:
-                found[APPEARANCE].append(_appearances(case, others))
+                found[APPEARANCE].append(appearances(case, others))
                 found[RADIOMICS].append(self._radiomics(case, others))
-                found[LOCATION].append(_locations(case, others))
+                found[LOCATION].append(locations(case, others))
         parts = {name: np.concatenate(values) if values else np.empty(0) for name, values in found.items()}
         return Pairs(parts, len(parts[APPEARANCE]))
 
@@ -99,12 +99,14 @@ def _same_patient(one: Case, other: Case) -> bool:
     return one.series.study_uid == other.series.study_uid or bool(a and a == b)
 
 
-def _appearances(case: Case, others: list[Case]) -> Values:
+def appearances(case: Case, others: list[Case]) -> Values:
+    """Return the appearance of n Cases beside one, 0 to 1."""
     vectors = np.stack([other.description.embedding.vector for other in others])
     return np.clip((vectors @ case.description.embedding.vector).astype(np.float64), 0.0, 1.0)
 
 
-def _locations(case: Case, others: list[Case]) -> Values:
+def locations(case: Case, others: list[Case]) -> Values:
+    """Return how near n Cases lie to where one lies, 0 to 1; NaN where that is unknown."""
     own = case.description.location
     if own is None:
         return np.full(len(others), np.nan)

@@ -18,8 +18,9 @@ from similar_cases.index.homes import homes_of
 from similar_cases.pipeline.asked import AskedFor
 from similar_cases.pipeline.chance import Chance
 from similar_cases.pipeline.frozen import FrozenList, FrozenLists
+from similar_cases.pipeline.learned import LearnedWeights
 from similar_cases.pipeline.matching import Matching
-from similar_cases.pipeline.order import Ordered, Orderer
+from similar_cases.pipeline.order import Measures, Ordered, Orderer
 from similar_cases.pipeline.parts import PartScores
 from similar_cases.pipeline.populations import Populations
 from similar_cases.pipeline.question import Question
@@ -45,7 +46,9 @@ class SimilarityFinder:
         self._populations = Populations(tools.worklist.catalogue.engine)
         self._chance = Chance(tools, self._populations)
         self._matching = Matching(tools)
-        self._orderer = Orderer(Retriever(tools), PartScores(tools, self._populations), self._matching, self._chance)
+        self._learned = LearnedWeights(tools, self._populations)
+        measures = Measures(self._chance, self._learned)
+        self._orderer = Orderer(Retriever(tools), PartScores(tools, self._populations), self._matching, measures)
         self._frozen = FrozenLists()
 
     def find(self, query: SimilarityQuery) -> SimilarityAnswer:
@@ -78,9 +81,9 @@ class SimilarityFinder:
         )
 
     def _state(self) -> str:
-        """Return what changes whenever vectors come or go."""
+        """Return what changes whenever vectors come or go, or somebody says something of an answer."""
         with reading(self._tools.worklist.catalogue.engine).begin() as connection:
-            return str(generation_of(connection))
+            return f"{generation_of(connection)} {self._learned.state()}"
 
     def _list(self, query: SimilarityQuery, name: str, key: str) -> FrozenList:
         ranking = self._ranking(query)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.domain.similarity import Similarity
 from similar_cases.pipeline.chance import Chance
+from similar_cases.pipeline.learned import LearnedWeights
 from similar_cases.pipeline.matching import Matching
 from similar_cases.pipeline.parts import PartScores
 from similar_cases.pipeline.question import Question
@@ -53,14 +54,23 @@ class Ordered:
         return Ordered(tuple(self.case_uids[at] for at in positions), self.scores[chosen], parts, self.weights)
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What the archive itself teaches: what chance is worth, and what people said."""
+
+    chance: Chance
+    learned: LearnedWeights
+
+
 class Orderer:
     """Puts candidates in order by one Ranking. May be shared by threads."""
 
-    def __init__(self, retriever: Retriever, parts: PartScores, matching: Matching, chance: Chance) -> None:
+    def __init__(self, retriever: Retriever, parts: PartScores, matching: Matching, measures: Measures) -> None:
         self._retriever = retriever
         self._parts = parts
         self._matching = matching
-        self._chance = chance
+        self._chance = measures.chance
+        self._learned = measures.learned
 
     def order(self, question: Question, ranking: Ranking, allowed: Allowed, tools: Tools) -> Ordered:
         """Return the candidates of `question`, best first, equal scores by UID.
@@ -115,6 +125,10 @@ class Orderer:
         }
         if weights.get(APPEARANCE):
             parts[APPEARANCE] = np.array([found.get(uid, np.nan) for uid in uids], dtype=np.float64)
+        if ranking.fusion is Fusion.LEARNED:
+            learnt = self._learned.of(weights)
+            scores = learnt.probabilities(parts) if uids else np.empty(0)
+            return Ordered(tuple(uids), scores, parts, dict(learnt.weights)).kept(ordered(scores, uids))
         scores = self._scores(parts, weights, ranking, (question, uids))
         return Ordered(tuple(uids), scores, parts, weights).kept(ordered(scores, uids))
 

@@ -1,8 +1,6 @@
 """The routes of what the page looks at: volumes, regions, key pictures, and what people say of the answers."""
 
-import csv
-import io
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flask import Response, request
@@ -11,11 +9,10 @@ from similar_cases import wire
 from similar_cases.domain.errors import InvalidRequest, TooLarge
 from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.volume import Volume
-from similar_cases.index.feedback import Feedback
 from similar_cases.pipeline.volume_cache import LastUsed
 from similar_cases.web import ask, media, plain_json, respond, voxels
 from similar_cases.web.body import read_body
-from similar_cases.web.said import FeedbackBody, RegionBody, feedback_of
+from similar_cases.web.said import FeedbackBody, RegionBody, as_csv, feedback_of
 from similar_cases.web.services import Services
 
 #: an answer of voxels is at most so long: older Orthancs hold it in memory as a whole
@@ -118,7 +115,7 @@ class Look:
         said = self.services.feedback.all(require_uid(series) if series else "")
         if media_type == wire.JSON:
             return respond.json_response({"feedback": [asdict(one) for one in said]})
-        return Response(_as_csv(said), content_type=f"{wire.CSV}; charset=utf-8", headers=_DOWNLOAD)
+        return Response(as_csv(said), content_type=f"{wire.CSV}; charset=utf-8", headers=_DOWNLOAD)
 
     def tell(self) -> Response:
         """Keep a word on one answer, or take it back."""
@@ -143,17 +140,3 @@ _DOWNLOAD = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; fi
 def _slices_per_request(volume: Volume) -> int:
     _, rows, columns = volume.geometry.shape
     return max(1, MAX_CHUNK_BYTES // (2 * rows * columns))
-
-
-def _as_csv(said: list[Feedback]) -> str:
-    text = io.StringIO()
-    names = [one.name for one in fields(Feedback)]
-    writer = csv.DictWriter(text, names, lineterminator="\r\n")
-    writer.writeheader()
-    for one in said:
-        row = asdict(one)
-        # a spreadsheet must not take a user's name for a formula
-        row["user"] = "'" + row["user"] if row["user"][:1] in ("=", "+", "-", "@", "\t", "\r") else row["user"]
-        row["asked_prompts"] = row["asked_prompts"] or ""
-        writer.writerow(row)
-    return text.getvalue()

@@ -1,5 +1,10 @@
 """Bodies of the page's acts: a region that is shown by points and a box, and a word on an answer."""
 
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
 from pydantic import Field
 
 from similar_cases.domain.case import Case, derived_uid
@@ -65,3 +70,18 @@ def feedback_of(body: FeedbackBody, answered: Case, user: str) -> Feedback:
         rank=body.rank,
         score=body.score,
     )
+
+
+def as_csv(said: Sequence[Feedback]) -> str:
+    """Return words on answers as CSV, one a line under their names."""
+    text = io.StringIO()
+    names = [one.name for one in fields(Feedback)]
+    writer = csv.DictWriter(text, names, lineterminator="\r\n")
+    writer.writeheader()
+    for one in said:
+        row = asdict(one)
+        # a spreadsheet must not take a user's name for a formula
+        row["user"] = "'" + row["user"] if row["user"][:1] in ("=", "+", "-", "@", "\t", "\r") else row["user"]
+        row["asked_prompts"] = row["asked_prompts"] or ""
+        writer.writerow(row)
+    return text.getvalue()

@@ -92,6 +92,12 @@ def test_status_of_an_empty_catalogue(run):
     assert run("status").exit_code == ExitCode.OK
 
 
+def test_feedback_is_exported_as_json_and_as_csv(run):
+    assert json.loads(run("feedback", "export", "--json").stdout) == []
+    assert run("feedback", "export", "--csv").stdout.startswith("asked_uid,case_uid,user,")
+    assert run("feedback", "export", "--series", "x").exit_code == ExitCode.USAGE
+
+
 def test_serve_without_a_token_says_what_to_do(run):
     result = run("serve")
     assert result.exit_code == ExitCode.USAGE
