@@ -16,8 +16,8 @@ from similar_cases.evaluate.volume_ways import VolumeWay
 DEPTHS = (3, 5, 10)
 #: slices found for each slice of a query, and neighbours of a pooled vector (section on methods of the paper)
 PER_SLICE, NEIGHBOURS = 20, 50
-#: (organ, metric) of the flag → the paper's figure of its hybrid of slices and captions
-PAPER: Mapping[tuple[str, str], str] = MappingProxyType({("liver", "P@3"): ".842 (19 queries, chance .562)"})
+#: (organ, label and metric) → the paper's figure of its hybrid of slices and captions
+PAPER: Mapping[tuple[str, str], str] = MappingProxyType({("liver", "flag P@3"): ".842 (19 queries, chance .562)"})
 ONE_ORGAN, ALL_ORGANS = "one organ", "all organs"
 
 
@@ -33,31 +33,43 @@ def mir_3d(
         embedder: whose vectors they are.
     """
     return rows_of(
-        (Heading(data=data, task=task, way=f"{embedder}: {way.name}", metric=metric, paper=paper), outcome)
-        for way in ways
+        (Heading(data=data, task=f"same {label}", way=f"{embedder}: {way.name}", metric=metric, paper=paper), outcome)
         for query in queries
-        for data, task, metric, paper, outcome in _outcomes(query, archive, way)
+        for data, among in _archives(query, archive)
+        for way in ways
+        for label, metric, outcome in _outcomes(query, among, way)
+        for paper in (_paper(query, data, way, f"{label} {metric}"),)
+        if label != "organ" or data.endswith(ALL_ORGANS)
     )
 
 
-def _outcomes(
-    query: DescribedVolume, archive: Sequence[DescribedVolume], way: VolumeWay
-) -> Iterator[tuple[str, str, str, str, Outcome]]:
-    organ = query.sample.labels["organ"]
+def _archives(
+    query: DescribedVolume, archive: Sequence[DescribedVolume]
+) -> Iterator[tuple[str, list[DescribedVolume]]]:
+    """Yield the archive of the query's organ, and that of all where there are others; the patient is in neither."""
     others = [one for one in archive if one.patient != query.patient]
-    several = len({one.sample.labels["organ"] for one in others}) > 1
-    for told in (ONE_ORGAN, ALL_ORGANS) if several else (ONE_ORGAN,):
-        among = others if told == ALL_ORGANS else [one for one in others if one.sample.labels["organ"] == organ]
-        if not among:
-            continue
-        by_uid = {one.uid: one for one in among}
-        found = [by_uid[uid] for uid in way.ranking(query, among)][: max(DEPTHS)]
-        for label in ("organ", "flag", "group"):
-            if label in query.sample.labels and (label != "organ" or told == ALL_ORGANS):
-                for metric, outcome in _scored(query, found, among, label):
-                    same = (label, told) == ("flag", ONE_ORGAN) and way.name.startswith("hybrid")
-                    paper = PAPER.get((organ, metric), "") if same else ""
-                    yield f"{query.sample.dataset}; archive: {told}", f"same {label}", metric, paper, outcome
+    same = [one for one in others if one.sample.labels["organ"] == query.sample.labels["organ"]]
+    if same:
+        yield f"{query.sample.dataset}; archive: {ONE_ORGAN}", same
+    if len(same) < len(others):
+        yield f"{query.sample.dataset}; archive: {ALL_ORGANS}", others
+
+
+def _outcomes(
+    query: DescribedVolume, among: Sequence[DescribedVolume], way: VolumeWay
+) -> Iterator[tuple[str, str, Outcome]]:
+    by_uid = {one.uid: one for one in among}
+    found = [by_uid[uid] for uid in way.ranking(query, among)][: max(DEPTHS)]
+    for label in ("organ", "flag", "group"):
+        if label in query.sample.labels:
+            for metric, outcome in _scored(query, found, among, label):
+                yield label, metric, outcome
+
+
+def _paper(query: DescribedVolume, data: str, way: VolumeWay, what: str) -> str:
+    if not way.name.startswith("hybrid") or not data.endswith(ONE_ORGAN):
+        return ""
+    return PAPER.get((query.sample.labels["organ"], what), "")
 
 
 def _scored(

@@ -133,7 +133,7 @@ class _Asked:
     ) -> None:
         volumes = [one.volume for one in by_uid.values()]
         self._query, self._by_uid, self._row, self._tallies = query, by_uid, row, tallies
-        self._hits = [one[0] for one in slices.hits(query.volume.slices, 1, volumes)]
+        self._hits = [one[0] for one in slices.hits(query.volume, 1, volumes)]
         found = sorted({uid for uid, _, _ in self._hits})
         matches = max_sim(query.volume.slices, [by_uid[uid].volume.slices for uid in found])
         self._matches = dict(zip(found, matches, strict=True))

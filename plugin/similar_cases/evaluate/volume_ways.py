@@ -23,6 +23,9 @@ OpenIndex = Callable[[EmbeddingSpace], CaseIndex]
 #: (query, who may answer) → uids of volumes, best first
 Ranks = Callable[[DescribedVolume, Sequence[DescribedVolume]], list[str]]
 
+#: for each slice of a query, what it found: (volume, row of its slices, cosine)
+Hits = list[list[tuple[str, int, float]]]
+
 
 @dataclass(frozen=True)
 class VolumeWay:
@@ -38,6 +41,7 @@ class SliceArchive:
     def __init__(self, volumes: Sequence[DescribedVolume], space: EmbeddingSpace, open_index: OpenIndex) -> None:
         self._index = open_index(space)
         self._volume_of: dict[str, tuple[str, int]] = {}
+        self._last: dict[tuple[str, int, tuple[str, ...]], Hits] = {}
         self._slices_of: dict[str, list[str]] = {}
         for volume in volumes:
             uids = [f"{volume.uid}/{k:05}" for k in volume.slice_index.tolist()]
@@ -45,14 +49,21 @@ class SliceArchive:
             self._slices_of[volume.uid] = uids
             self._index.add(uids, volume.slices.astype(np.float32))
 
-    def hits(
-        self, slices: NDArray[np.floating], count: int, among: Sequence[DescribedVolume]
-    ) -> list[list[tuple[str, int, float]]]:
-        """Return, for each of (n, size) slices, the `count` nearest as (volume, row of its slices, cosine)."""
+    def hits(self, query: DescribedVolume, count: int, among: Sequence[DescribedVolume]) -> Hits:
+        """Return, for each slice of `query`, the `count` nearest as (volume, row of its slices, cosine).
+
+        What was asked last time is remembered: several ways to rank ask the same.
+        """
+        asked = (query.uid, count, tuple(volume.uid for volume in among))
+        if asked not in self._last:
+            self._last = {asked: self._sought(query, count, among)}
+        return self._last[asked]
+
+    def _sought(self, query: DescribedVolume, count: int, among: Sequence[DescribedVolume]) -> Hits:
         uids = None
         if len(among) < len(self._slices_of):
             uids = [uid for volume in among for uid in self._slices_of[volume.uid]]
-        found = (self._index.nearest(one.astype(np.float32), count, uids) for one in slices)
+        found = (self._index.nearest(one.astype(np.float32), count, uids) for one in query.slices)
         return [[(*self._volume_of[near.case_uid], near.similarity) for near in of_slice] for of_slice in found]
 
 
@@ -60,7 +71,7 @@ def by_voting(archive: SliceArchive, how: Vote, per_slice: int) -> VolumeWay:
     """Return the ranking by the `per_slice` nearest slices of each of the query's slices."""
 
     def ranking(query: DescribedVolume, among: Sequence[DescribedVolume]) -> list[str]:
-        hits = archive.hits(query.slices, per_slice, among)
+        hits = archive.hits(query, per_slice, among)
         return [uid for uid, _ in vote([[(uid, near) for uid, _, near in one] for one in hits], how)]
 
     return VolumeWay(f"slices vote by {how.value}", ranking)
@@ -89,7 +100,7 @@ def by_max_sim(archive: SliceArchive, volumes: Sequence[DescribedVolume], per_sl
     slices = {one.uid: one.slices for one in volumes}
 
     def ranking(query: DescribedVolume, among: Sequence[DescribedVolume]) -> list[str]:
-        hits = archive.hits(query.slices, per_slice, among)
+        hits = archive.hits(query, per_slice, among)
         return rerank(query.slices, {uid: slices[uid] for one in hits for uid, _, _ in one})
 
     return VolumeWay("slices vote, re-ranked by MaxSim", ranking)
