@@ -318,6 +318,16 @@ class TestFurtherWays:
         assert told["rank_by"] == "appearance"
         expect(page.locator("[data-wish='ranking']")).to_be_focused()
 
+    def test_words_alone_ask_where_nothing_else_is_asked(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(hospital.unmarked)))
+        desk = Desk(page).opened()
+        page.locator(".wishes summary").click()
+        page.get_by_label("Words", exact=True).fill("CT of the chest")
+        told = asked_by(page, lambda: page.keyboard.press("Enter"))
+        assert not {"study", "series"} & set(told)
+        desk.answered(10)
+        expect(desk.cards.first.get_by_label("Words")).to_be_visible()
+
     def test_what_was_judged_alike_is_an_example(self, hospital, page):
         page.goto(hospital.page_of(series_uid(a_phantom(4))))
         desk = Desk(page).opened().answered(10)
