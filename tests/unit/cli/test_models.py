@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 from similar_cases import bootstrap
 from similar_cases.cli import app
 from similar_cases.cli.console import ExitCode
-from similar_cases.cli.doctor import _segmenter
+from similar_cases.cli.doctor import _models, _segmenter
 from similar_cases.domain.errors import InvalidSettings, SegmenterUnavailable
 from similar_cases.models.kinds import KINDS
+from similar_cases.models.model_file import sha256_of
 from similar_cases.settings import load_settings
 
 
@@ -72,10 +73,10 @@ def test_a_kind_and_its_file_can_be_named_without_adding(run, weights, monkeypat
     monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__EMBEDDER", "dino")
     monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__WEIGHTS", str(weights))
     monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__WEIGHTS_SHA256", "0" * 64)
-    doctor = CliRunner().invoke(app, ["doctor", "--json"])
-    [embedder] = [one for one in json.loads(doctor.stdout) if one["what"] == "embedder"]
-    assert embedder["state"] == "broken"
-    assert f"and {'0' * 64} is named" in embedder["found"]
+    with pytest.raises(InvalidSettings, match=f"and {'0' * 64} is named"):
+        bootstrap.open_embedder(load_settings().settings)
+    monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__WEIGHTS_SHA256", sha256_of(weights))
+    assert bootstrap.open_embedder(load_settings().settings).region_space.model == "dino ViT 128x2/16"
 
 
 def test_a_segmenter_that_is_added_is_the_one_that_the_setting_names(run, tmp_path, monkeypatch):
@@ -126,9 +127,8 @@ def test_a_file_that_is_gone_is_told_by_verify_and_doctor(run, weights):
     assert "No such file" in run("verify", "--json").stdout
     assert listed(run)["dino-b"]["bytes"] is None
     assert "gone" in run("list").stdout
-    doctor = CliRunner().invoke(app, ["doctor", "--json"])
-    [found] = [one for one in json.loads(doctor.stdout) if one["what"] == "models"]
-    assert (found["state"], "dino-b" in found["found"]) == ("warning", True)
+    found = _models(load_settings().settings)
+    assert (found.state, "dino-b" in found.found) == ("warning", True)
 
 
 def test_a_copy_does_not_need_the_original(run, weights, tmp_path):
