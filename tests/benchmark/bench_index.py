@@ -94,17 +94,21 @@ class Ours:
 
 
 def brute_force(
-    made: NDArray[np.float16], queries: NDArray[np.float32], mask: NDArray[np.bool_] | None
-) -> list[Answer]:
-    """Return the answers of a product with every vector, the best of them again in double precision."""
+    made: NDArray[np.float16], queries: NDArray[np.float32], masks: dict[str, NDArray[np.bool_] | None]
+) -> dict[str, list[Answer]]:
+    """Return the answers under each mask: a product with every vector, the best of them again in double precision."""
     units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     cosines = np.empty((len(queries), len(made)), np.float32)
     for start in range(0, len(made), archive.BLOCK):
         wide = made[start : start + archive.BLOCK].astype(np.float32)
         cosines[:, start : start + len(wide)] = units @ (wide / np.linalg.norm(wide, axis=1, keepdims=True)).T
-    if mask is not None:
-        cosines[:, ~mask] = -np.inf
-    return [_answer(made, query, row) for query, row in zip(queries, cosines, strict=True)]
+    return {
+        name: [
+            _answer(made, query, row if mask is None else np.where(mask, row, -np.inf))
+            for query, row in zip(queries, cosines, strict=True)
+        ]
+        for name, mask in masks.items()
+    }
 
 
 def _answer(made: NDArray[np.float16], query: NDArray[np.float32], cosines: NDArray[np.float32]) -> Answer:
@@ -163,8 +167,8 @@ def measured(folder: Path, rows: int, questions: int, left_out: list[str]) -> di
     ours = Ours(folder, made, known)
     passing = kept(known)
     mine = ~ours.own_patient()
-    truths = {name: brute_force(made, queries, mask) for name, mask in passing.items()}
-    whole = {name: brute_force(made, queries, mine if mask is None else mask & mine) for name, mask in passing.items()}
+    truths = brute_force(made, queries, passing)
+    whole = brute_force(made, queries, {name: mine if one is None else one & mine for name, one in passing.items()})
     rivals, failed = {}, {}
     for name in RIVALS:
         if name not in left_out:
@@ -191,12 +195,19 @@ def measured(folder: Path, rows: int, questions: int, left_out: list[str]) -> di
     return {
         "rows": rows,
         "questions": questions,
-        "cores": CORES,
+        "cores": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "kept": {name: rows if mask is None else int(mask.sum()) for name, mask in passing.items()},
         "seconds_to_open": round(ours.seconds_to_open, 1),
         "wanted_p50_ms": WANTED,
         "figures": {who: {name: one.told() for name, one in by.items()} for who, by in figures.items()},
+        "times_exact_alone_p50": {
+            who: {
+                name: round(float(np.median(one.walls) / np.median(figures["exact, alone"][name].walls)), 2)
+                for name, one in by.items()
+            }
+            for who, by in figures.items()
+        },
         **({"failed": failed} if failed else {}),
     }
 
@@ -220,9 +231,10 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--without", action="append", default=[], help="a rival that is left out; may be repeated")
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--cores", type=int, default=CORES)
     asked = parser.parse_args()
-    torch.set_num_threads(CORES)
-    faiss.omp_set_num_threads(CORES)
+    torch.set_num_threads(asked.cores)
+    faiss.omp_set_num_threads(asked.cores)
     folder = asked.folder or Path(".cache") / f"bench-index-{asked.rows}"
     found = measured(folder.absolute(), asked.rows, asked.questions, asked.without)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")

@@ -52,7 +52,7 @@ def kept(attributes: Attributes) -> dict[str, NDArray[np.bool_] | None]:
 
 
 class FaissHnsw:
-    """``IndexHNSWFlat`` with M 16, built with efConstruction 40, asked with efSearch 128; a bitmap for the filter."""
+    """``IndexHNSWFlat`` with M 16, built with efConstruction 40, asked with efSearch 512; a bitmap for the filter."""
 
     def __init__(self, folder: Path, vectors: NDArray[np.float16], attributes: Attributes) -> None:
         path = folder / "hnsw.faiss"
@@ -70,7 +70,7 @@ class FaissHnsw:
     def nearest(self, query: NDArray[np.float32], count: int, filtered: str) -> list[int]:
         bits = self._bits[filtered]
         chosen = {} if bits is None else {"sel": faiss.IDSelectorBitmap(bits)}
-        found = self._index.search(query[None], count, params=faiss.SearchParametersHNSW(efSearch=128, **chosen))[1][0]
+        found = self._index.search(query[None], count, params=faiss.SearchParametersHNSW(efSearch=512, **chosen))[1][0]
         return [int(one) for one in found if one >= 0]
 
     def close(self) -> None:
