@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from similar_cases.describe.embedder import Embedder
+    from similar_cases.describe.location import BodyPosition
     from similar_cases.describe.text import TextEmbedder
     from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
     from similar_cases.index.case_index import CaseIndex
@@ -88,6 +89,7 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
         lookups=books.lookups,
         indexes=CaseIndexes(books.worklist.catalogue.engine, _index_opener(settings)),
         text_embedder=open_text_embedder(settings),
+        body_position=open_body_position(settings),
         rules=Rules(
             rankings=rankings(settings),
             sent_bounds=bounds_of(settings),
@@ -216,6 +218,13 @@ def open_embedder(settings: Settings) -> Embedder:
         sha256=describe.weights_sha256,
     )
     return open_model(chosen_model(open_register(settings), wanted), device(settings))
+
+
+def open_body_position(settings: Settings) -> BodyPosition | None:
+    """Return the model of places in the body; None where the site wants none."""
+    from similar_cases.describe.registry import open_body_position
+
+    return open_body_position(device(settings)) if settings.describe.body_position else None
 
 
 def open_register(settings: Settings) -> ModelRegister:

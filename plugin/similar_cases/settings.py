@@ -95,6 +95,9 @@ class DescribeSettings(Section):
         default="", description="Sentence model of captions and reports, of the extra `text`; empty for words alone."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it computes.")
+    body_position: bool = Field(
+        default=True, description="Whether a model tells where in the body a region of a CT lies."
+    )
     bin_count: int = Field(default=128, gt=1, description="Grey levels over a region's range.")
     bin_width: float = Field(default=0.0, ge=0, description="Width of a grey level; above 0 it replaces bin_count.")
     spacing_mm: float = Field(default=1.5, ge=0, description="Isotropic spacing for radiomics; 0 keeps the grid's own.")

@@ -172,6 +172,7 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
     describers = Describers(
         embedders=open_compared(names or [settings.describe.embedder], opened),
         extractor=RadiomicsExtractor(bootstrap.radiomics_recipe(settings)),
+        body=bootstrap.open_body_position(settings),
     )
     clicking = session.effective({"segment": {"backend": segmenter}}).settings
     return Bench(

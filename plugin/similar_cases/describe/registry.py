@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from similar_cases.describe.embedder import Embedder
+from similar_cases.describe.location import BodyPosition
 from similar_cases.domain.errors import InvalidSettings
 from similar_cases.models.model_file import ModelFile
 
@@ -14,8 +15,16 @@ def _efficientnet(device: str) -> Embedder:
     return EfficientNetEmbedder(device=device)
 
 
+def _region_token(device: str) -> Embedder:
+    from similar_cases.describe.backends.region_token.embedder import RegionTokenEmbedder
+
+    return RegionTokenEmbedder(_efficientnet(device), open_body_position(device), device=device)
+
+
 #: name → what opens it on a device
-EMBEDDERS: Mapping[str, Callable[[str], Embedder]] = MappingProxyType({"efficientnet-lite0": _efficientnet})
+EMBEDDERS: Mapping[str, Callable[[str], Embedder]] = MappingProxyType(
+    {"efficientnet-lite0": _efficientnet, "region-token": _region_token}
+)
 
 
 def open_embedder(name: str, device: str = "cpu") -> Embedder:
@@ -27,6 +36,17 @@ def open_embedder(name: str, device: str = "cpu") -> Embedder:
     if name not in EMBEDDERS:
         raise InvalidSettings(f"no embedder is called {name!r}; known are {', '.join(sorted(EMBEDDERS))}")
     return EMBEDDERS[name](device)
+
+
+def open_body_position(device: str = "cpu") -> BodyPosition:
+    """Open the model of body coordinates that is shipped, on `device`.
+
+    Raises:
+        InvalidSettings: when its bundle is incomplete or its weights have another hash.
+    """
+    from similar_cases.describe.backends.body_position import CtBodyPosition
+
+    return CtBodyPosition(device=device)
 
 
 def open_model(model: ModelFile, device: str = "cpu") -> Embedder:
