@@ -328,6 +328,23 @@ class TestFurtherWays:
         desk.answered(10)
         expect(desk.cards.first.get_by_label("Words")).to_be_visible()
 
+    def test_the_archive_is_asked_by_words_and_an_answer_opens_as_a_question(self, hospital, page):
+        page.goto(hospital.page())
+        page.wait_for_selector("table tbody tr")
+        told = asked_by(
+            page, lambda: (page.get_by_role("searchbox").fill(f"chest {SCRIPT}"), page.keyboard.press("Enter"))
+        )
+        assert told == {"text": f"chest {SCRIPT}", "limit": 10}
+        page.wait_for_selector(".answers[data-shown][data-pictures]")
+        no_violation(page)
+        card = Desk(page).cards.first
+        expect(card.get_by_role("button", name="Alike", exact=True)).to_have_count(0)
+        found = told and card.get_attribute("data-case")
+        card.locator(".open").click()
+        Desk(page).opened().answered()
+        series = page.url.rpartition("SeriesInstanceUIDs=")[2]
+        assert found in {case["case"] for case in hospital.archive.cases(series)}
+
     def test_what_was_judged_alike_is_an_example(self, hospital, page):
         page.goto(hospital.page_of(series_uid(a_phantom(4))))
         desk = Desk(page).opened().answered(10)

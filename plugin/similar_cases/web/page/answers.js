@@ -12,7 +12,7 @@ const { WORDS } = say;
 
 export class Answers {
   /**
-   * `does`: {window() → {window, unit, range} or null, uid() → of the question, body() → the question for feedback,
+   * `does`: {window() → {window, unit, range} or null, uid() → of the question, body() → the question for feedback, or null for none,
    * compare(found, match), open(found) or null, judged()}.
    */
   constructor(does) {
@@ -55,7 +55,6 @@ export class Answers {
   /** Say what stands here while nothing is asked. */
   none() {
     this.empty(WORDS.nothingAsked);
-    show(this.acts);
   }
 
   trouble(error) {
@@ -64,6 +63,7 @@ export class Answers {
   }
 
   empty(text) {
+    show(this.acts);
     Object.assign(this, { answer: null, cards: [] });
     this.root.removeAttribute("aria-busy");
     show(this.root, text && element("p", { class: "quiet" }, text));
@@ -78,7 +78,7 @@ export class Answers {
     announce(say.foundMany(cases.length));
     show(this.acts, cases.length > 0 && this.takeAlong(cases));
     this.cards = cases.map((found) => card(found, this.context()));
-    if (!cases.length) return show(this.root, element("p", { class: "quiet" }, WORDS.noSimilar));
+    if (!cases.length) return show(this.root, element("p", { class: "quiet" }, this.does.body ? WORDS.noSimilar : WORDS.noneByWords));
     show(this.root, element("p", { class: "quiet count" }, say.candidates(candidates)), element("ol", { class: "cards" }, this.cards.map((one) => one.root)));
     const { cards } = this;
     Promise.all(cards.map((one) => one.picture.came)).then(() => {
@@ -108,7 +108,7 @@ export class Answers {
       verdict: (found) => this.verdicts.get(`${does.uid()} ${found.case}`),
       does: {
         compare: (found, match = null) => does.compare(found, match),
-        judge: (found, verdict) => this.judge(found, verdict),
+        judge: does.body && ((found, verdict) => this.judge(found, verdict)),
         open: does.open,
       },
     };

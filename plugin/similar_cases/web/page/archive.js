@@ -6,6 +6,7 @@ import {
   LINKED, SPACES, STATES, WORDS, attempts, casesOf, date, doneOf, joined, lastHour, ofMany, placeInQueue, seconds, troubleOf, vectors,
   workedFor,
 } from "./strings.js";
+import { wordSearch } from "./words.js";
 
 const PAGE = 50;
 const PAUSE = 2000;
@@ -17,7 +18,7 @@ export function showArchive(main, study) {
   const table = element("div", { class: "scroll" });
   const trouble = element("p", { class: "trouble", hidden: true, role: "alert" });
   const overview = element("div", { class: "overview" });
-  show(main, element("h1", {}, study ? WORDS.study : WORDS.archive), trouble, overview, counts, table);
+  show(main, element("h1", {}, study ? WORDS.study : WORDS.archive), trouble, overview, !study && wordSearch(), counts, table);
   const refresh = async () => {
     try {
       await update(view, { overview, counts, table }, refresh);

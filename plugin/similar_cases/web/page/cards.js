@@ -31,13 +31,13 @@ export function card(found, context) {
       { class: "card", "data-case": found.case },
       element(
         "button",
-        { type: "button", class: "open", "aria-label": say.openBeside(name), onclick: () => context.does.compare(found) },
+        { type: "button", class: "open", "aria-label": context.does.judge ? say.openBeside(name) : say.findLike(name), onclick: () => context.does.compare(found) },
         picture.canvas,
       ),
       element(
         "div",
         { class: "card-text" },
-        element("div", { class: "card-head" }, element("h3", {}, name), judge(found, context)),
+        element("div", { class: "card-head" }, element("h3", {}, name), context.does.judge && judge(found, context)),
         element("p", { class: "finding" }, say.findingOf(region, found)),
         scores(found),
         reasonList(reasonsOf(found).slice(0, SHOWN)),

@@ -38,6 +38,9 @@ export const WORDS = {
   question: "Question",
   similar: "Similar cases",
   noSimilar: "No similar case that satisfies the filters. By default the same patient's are left out.",
+  find: "Find",
+  findByWords: "Find by words",
+  noneByWords: "No caption or report of the archive has these words.",
   nothingAsked: "The ten most similar cases come here.",
   searching: "Finding similar cases …",
   segmenting: "Finding the region …",
@@ -245,6 +248,7 @@ export const sliceOf = (plane, number, total) => `${plane} ${number} / ${total}`
 export const viewName = (number) => ["Images as acquired", "Second plane", "Third plane"][number];
 export const planeName = (name) => ({ axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" })[name];
 export const openBeside = (name) => `Compare with ${name}`;
+export const findLike = (name) => `Find similar to ${name}`;
 export const comparedWith = (found) => [`Case ${found.rank}`, found.modality, date(found.study_date)].filter(Boolean).join(" · ");
 export const openIn = (viewer) => `Open in ${viewer}`;
 export const judgeOf = (rank) => `Is case ${rank} alike?`;
