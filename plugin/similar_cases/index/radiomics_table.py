@@ -29,6 +29,7 @@ class RadiomicsTable:
         self._uids: list[str] = []
         self._modalities: list[str] = []
         self._row_of: dict[str, int] = {}
+        self._touched: set[int] = set()
 
     def __len__(self) -> int:
         """Return the number of Cases."""
@@ -64,6 +65,20 @@ class RadiomicsTable:
     def modalities(self) -> NDArray[np.str_]:
         """The Modality of every Case, in the order of the rows."""
         return np.array(self._modalities, dtype=np.str_)
+
+    def drained(self) -> list[int]:
+        """Return the rows that have changed since this was last asked; some may be gone by now."""
+        changed, self._touched = sorted(self._touched), set()
+        return changed
+
+    def at(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return (n, features) values of some rows."""
+        found: NDArray[np.float64] = self._values[rows]
+        return found
+
+    def places(self, case_uids: Sequence[str]) -> NDArray[np.intp]:
+        """Return the rows of Cases, -1 for one that has none."""
+        return np.array([self._row_of.get(uid, -1) for uid in case_uids], dtype=np.intp)
 
     def columns(self, columns: Sequence[int]) -> NDArray[np.float64]:
         """Return (n, len(columns)) values of every Case, NaN for what is missing."""
@@ -111,6 +126,7 @@ class RadiomicsTable:
             self._values[row] = np.nan
             self._values[row, : len(numbers)] = numbers
             self._modalities[row] = modality
+            self._touched.add(row)
         self.changes += len(part)
 
     def _remove(self, uid: str) -> None:
@@ -122,4 +138,5 @@ class RadiomicsTable:
         if row != last:
             self._values[row], self._uids[row], self._modalities[row] = self._values[last], moved, modality
             self._row_of[moved] = row
+            self._touched.add(row)
         self.changes += 1

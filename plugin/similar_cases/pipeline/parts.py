@@ -58,7 +58,11 @@ class PartScores:
         """Return all Cases with their part `name`; None where that part does not find Cases by itself."""
         if name == RADIOMICS and question.features:
             return self._populations.wished(self._recipe, self._wishes(question))
-        if name in (RADIOMICS, RADIOMICS_LEARNED) and (question.measured or question.features):
+        if name == RADIOMICS and question.measured:
+            first, *others = question.measured
+            uids, values = self._all_agreements(first)
+            return uids, np.mean([values, *(self._agreement(case, uids) for case in others)], axis=0)
+        if name == RADIOMICS_LEARNED and (question.measured or question.features):
             uids = self._populations.case_uids(self._recipe)
             return uids, self.of(name, question, uids)
         if name == LOCATION and (place := self._place(question)):
@@ -81,6 +85,10 @@ class PartScores:
     def _agreement(self, case: Case, case_uids: Sequence[str]) -> Values:
         assert case.description.radiomics is not None
         return self._populations.agreements(case.description.radiomics, case.facts.modality, case_uids)
+
+    def _all_agreements(self, case: Case) -> tuple[Sequence[str], Values]:
+        assert case.description.radiomics is not None
+        return self._populations.all_agreements(case.description.radiomics, case.facts.modality)
 
     def _wishes(self, question: Question) -> list[Wished]:
         return [self._wished(wish, question) for wish in question.features]

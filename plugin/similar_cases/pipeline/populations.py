@@ -16,10 +16,13 @@ from similar_cases.describe.normalise import Population, agreements, matrix_of
 from similar_cases.domain.description import RadiomicsVector
 from similar_cases.domain.errors import InvalidRequest
 from similar_cases.index.radiomics_table import RadiomicsTable
+from similar_cases.pipeline.scaled_rows import ScaledRows
 from similar_cases.rank.near import wished_agreement
 
 #: a population is learnt again when this share of its rows has changed; in a small archive, at every change
 _DRIFT = 0.02
+#: rows that are compared at a time
+_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Populations:
         self._engine = engine
         self._tables: dict[str, RadiomicsTable] = {}
         self._learnt: dict[tuple[str, str], _Learnt] = {}
+        self._scaled: dict[str, ScaledRows] = {}
         self._lock = threading.Lock()
 
     def of(self, recipe_fingerprint: str, modality: str) -> Population:
@@ -61,17 +65,34 @@ class Populations:
             case_uids: n Cases, each measured against the population of its own Modality.
         """
         with self._lock:
-            key = asked.recipe.fingerprint
-            table = self._table(key)
-            own = self._population(table, key, modality)
-            query = own.scale(matrix_of([asked], own.names))[0]
-            values = table.rows(case_uids)
-            scaled = np.full(values.shape, np.nan, dtype=np.float32)
-            kinds = np.array([table.modality_of(uid) for uid in case_uids])
-            for kind in sorted(set(kinds.tolist()) - {""}):
-                chosen = kinds == kind
-                scaled[chosen] = self._population(table, key, kind).scale(values[chosen])
-        return agreements(query, scaled, own.names)
+            table, query, scaled = self._compared(asked, modality)
+            places = table.places(case_uids)
+            rows = (
+                np.where((places >= 0)[:, None], scaled[places], np.float32(np.nan))
+                if len(scaled)
+                else np.full((len(case_uids), len(table.names)), np.nan, dtype=np.float32)
+            )
+        return agreements(query, rows, table.names)
+
+    def all_agreements(self, asked: RadiomicsVector, modality: str) -> tuple[Sequence[str], NDArray[np.float64]]:
+        """Return every Case that has radiomics, and the same of each."""
+        with self._lock:
+            table, query, scaled = self._compared(asked, modality)
+            parts = [
+                agreements(query, scaled[start : start + _ROWS], table.names) for start in range(0, len(scaled), _ROWS)
+            ]
+            return table.case_uids, np.concatenate(parts) if parts else np.empty(0)
+
+    def _compared(
+        self, asked: RadiomicsVector, modality: str
+    ) -> tuple[RadiomicsTable, NDArray[np.float32], NDArray[np.float32]]:
+        """Return the table, the percentiles of `asked` among its Modality, and those of every row among its own."""
+        key = asked.recipe.fingerprint
+        table = self._table(key)
+        own = self._population(table, key, modality)
+        held = self._scaled.setdefault(key, ScaledRows())
+        rows = held.brought_to(table, lambda kind: self._population(table, key, kind))
+        return table, own.scale(matrix_of([asked], own.names))[0], rows
 
     def case_uids(self, recipe_fingerprint: str) -> Sequence[str]:
         """Return every Case that has radiomics under a recipe."""
