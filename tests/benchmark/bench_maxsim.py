@@ -53,7 +53,7 @@ def sets(size: int) -> list[np.ndarray]:
     return made
 
 
-def reading(made: list[np.ndarray]) -> dict[str, float]:
+def reading(made: list[np.ndarray], repeats: int) -> dict[str, float]:
     """Time reading the candidates' slices from a catalogue of them, as it lies in SQLite."""
     from sqlalchemy import insert
 
@@ -78,7 +78,7 @@ def reading(made: list[np.ndarray]) -> dict[str, float]:
         with engine.begin() as connection:
             connection.execute(insert(schema.slice_vectors), rows)
         uids = [f"2.25.{at}" for at in range(1, len(made))]
-        found = timed(lambda: VectorSets(engine).of_slices(uids, "s"))
+        found = timed(lambda: VectorSets(engine).of_slices(uids, "s"), repeats)
         engine.dispose()
     return found
 
@@ -123,20 +123,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--index-rows", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
     asked = parser.parse_args()
     torch.set_num_threads(CORES)
     found: dict[str, object] = {
         "device": torch.cuda.get_device_name() if asked.device == "cuda" else f"{CORES} cores",
         "load": round(os.getloadavg()[0], 1),
+        "repeats": asked.repeats,
         "slices": SLICES,
         "candidates": CANDIDATES,
         "wanted_p95_ms": WANTED[asked.device],
     }
     for size in (384, 1280):
         query, *candidates = sets(size)
-        found[f"size {size}"] = timed(partial(max_sim, query, candidates, asked.device))
+        found[f"size {size}"] = timed(partial(max_sim, query, candidates, asked.device), asked.repeats)
         if asked.device == "cpu":
-            found[f"size {size}, reading them"] = reading([query, *candidates])
+            found[f"size {size}, reading them"] = reading([query, *candidates], asked.repeats)
     if asked.device == "cuda":
         found["exact search"] = exact_search("cuda", asked.index_rows)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
