@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG_DIR = ROOT / "orthanc-config"
 FORKY = ROOT / ".cache" / "orthanc-forky"
 
+#: what a worker is told, so that only the tests of it search series without annotations for regions: it takes seconds
+ONLY_ANNOTATED = {"SIMILAR_CASES_SEGMENT__EVERYTHING_POINTS": "0"}
+
 Version = Literal["debian", "forky"]
 
 
@@ -101,7 +104,7 @@ def orthanc_server(
     """
     own = {"Worker": worker or "embedded", "WorkerUrl": worker_url, **(section or {})}
     config = overlay({"StableAge": 1, "SimilarCases": own}, overrides or {})
-    variables = {**({ENV_TOKEN: token} if token else {}), **(environment or {})}
+    variables = {**ONLY_ANNOTATED, **({ENV_TOKEN: token} if token else {}), **(environment or {})}
     with _working_folder(folder, version) as (place, chroot):
         setup = OrthancSetup(
             folder=place,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from similar_cases.describe.embedder import Embedder
     from similar_cases.describe.location import BodyPosition
     from similar_cases.describe.text import TextEmbedder
+    from similar_cases.domain.coding import CodedConcept
     from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
     from similar_cases.index.case_index import CaseIndex
     from similar_cases.models.model_file import ModelFile
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from similar_cases.pacs.http import HttpAccess
     from similar_cases.pacs.orthanc_changes import OrthancFeed
     from similar_cases.pacs.parse import Bounds
-    from similar_cases.pipeline.tools import Tools
+    from similar_cases.pipeline.tools import Rules, Tools
     from similar_cases.rank.ranking import Rankings
     from similar_cases.record.recorder import Recorder
     from similar_cases.segment.segmenter import Segmenter
@@ -76,7 +77,7 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
     """
     from similar_cases.describe.radiomics import RadiomicsExtractor
     from similar_cases.index.case_indexes import CaseIndexes
-    from similar_cases.pipeline.tools import Rules, Tools
+    from similar_cases.pipeline.tools import Tools
 
     books = books or open_books(settings)
     return Tools(
@@ -90,12 +91,7 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
         indexes=CaseIndexes(books.worklist.catalogue.engine, _index_opener(settings)),
         text_embedder=open_text_embedder(settings),
         body_position=open_body_position(settings),
-        rules=Rules(
-            rankings=rankings(settings),
-            sent_bounds=bounds_of(settings),
-            max_regions=settings.worker.max_regions,
-            max_limit=settings.web.max_limit,
-        ),
+        rules=rules(settings),
     )
 
 
@@ -110,6 +106,38 @@ def open_text_embedder(settings: Settings) -> TextEmbedder | None:
     from similar_cases.describe.backends.minilm import MiniLmEmbedder
 
     return MiniLmEmbedder()
+
+
+def rules(settings: Settings) -> Rules:
+    """Return what the site decided.
+
+    Raises:
+        InvalidSettings: for a ranking or a class that cannot be read.
+    """
+    from similar_cases.pipeline.tools import AutoRecord, Rules
+    from similar_cases.segment.everything import EverythingRecipe
+
+    segment = settings.segment
+    return Rules(
+        rankings=rankings(settings),
+        sent_bounds=bounds_of(settings),
+        auto=AutoRecord(segment.auto),
+        everything=EverythingRecipe(points=segment.everything_points, regions=segment.everything_regions),
+        classes=tuple(_concept(text) for text in segment.classes),
+        max_regions=settings.worker.max_regions,
+        max_limit=settings.web.max_limit,
+    )
+
+
+def _concept(text: str) -> CodedConcept:
+    from similar_cases.domain.coding import CodedConcept
+    from similar_cases.domain.errors import InvalidSettings
+
+    scheme, _, rest = text.partition(":")
+    value, _, meaning = rest.partition(":")
+    if not (scheme and value and meaning):
+        raise InvalidSettings(f"segment.classes: {text!r} is not SCHEME:VALUE:MEANING")
+    return CodedConcept(value, scheme, meaning)
 
 
 def rankings(settings: Settings) -> Rankings:

@@ -64,9 +64,24 @@ class SegmentSettings(Section):
     """What turns prompts into regions."""
 
     backend: str = Field(
-        default="region_growing",
+        default="promptable",
         description="Which segmenter: region_growing, promptable, or a name or kind of `similar-cases models list`.",
     )
+    auto: Literal["off", "annotations", "everything", "classes"] = Field(
+        default="annotations",
+        description="Of which regions SEG and SR are written: none, those that annotations tell of, those that were "
+        "found without a hint too, or those of `segment.classes`. All are indexed.",
+    )
+    classes: list[str] = Field(
+        default=[], description="Codes SCHEME:VALUE:MEANING, such as SCT:10200004:Liver, for auto = classes."
+    )
+    everything_points: int = Field(
+        default=8,
+        ge=0,
+        le=512,
+        description="Points at which a series without annotations is searched for regions; 0 for none.",
+    )
+    everything_regions: int = Field(default=4, ge=0, le=100, description="Regions that such a search may give.")
     bundle: Path | None = Field(
         default=None, description="Folder of the MONAI bundle of promptable; without it, the one that is shipped."
     )

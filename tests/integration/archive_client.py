@@ -17,7 +17,7 @@ from pydicom import Dataset, dcmread
 from similar_cases import wire
 from similar_cases.demo.orthanc_process import free_port
 from similar_cases.pacs.dimse import DimseAddress, SendReport, send
-from tests.orthanc_server import ROOT, OrthancServer, Version, orthanc_server
+from tests.orthanc_server import ONLY_ANNOTATED, ROOT, OrthancServer, Version, orthanc_server
 
 COMMAND = ROOT / ".venv" / "bin" / "similar-cases"
 MODEL_NAME = "Similar Cases"
@@ -220,6 +220,7 @@ def archive_elsewhere(folder: Path, version: Version) -> Iterator[ArchiveClient]
             wire.ENV_PORT: str(port),
             wire.ENV_ORTHANC_URL: server.url,
             wire.ENV_DATA_DIR: str(worker_dir),
+            **ONLY_ANNOTATED,
         }
         running.enter_context(_worker(worker_dir, environment))
         client = _client(server, worker_dir)

@@ -23,7 +23,7 @@ from similar_cases.domain.description import Level
 from similar_cases.index.database import open_engine, sqlite_url
 from similar_cases.index.lookups import Lookups
 from tests.integration.test_worker_process import free_port
-from tests.orthanc_server import OrthancServer
+from tests.orthanc_server import ONLY_ANNOTATED, OrthancServer
 
 pytestmark = pytest.mark.orthanc
 TOKEN = "a token of the tests"
@@ -43,6 +43,7 @@ class Worker:
             wire.ENV_ORTHANC_URL: orthanc_url,
             wire.ENV_DATA_DIR: str(folder / "data"),
             "SIMILAR_CASES_WORKER__RECONCILE_SECONDS": "2",
+            **ONLY_ANNOTATED,
         }
         self._process: subprocess.Popen[bytes] | None = None
 

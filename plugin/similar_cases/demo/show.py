@@ -99,6 +99,8 @@ def _orthanc(options: DemoOptions, console: Console) -> Iterator[OrthancProcess]
             "DicomPort": _port(DICOM_PORT),
             "SimilarCases": {"WorkerCommand": [str(Path(sys.executable).with_name("similar-cases"))]},
         },
+        # the demonstration's own studies show what clicks and annotations give, within a minute
+        environment={} if options.data else {"SIMILAR_CASES_SEGMENT__EVERYTHING_POINTS": "0"},
         executable=executable,
     )
     with _ended_by_signals(), OrthancProcess(setup) as orthanc:

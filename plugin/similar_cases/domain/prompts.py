@@ -115,6 +115,8 @@ class PromptOrigin(StrEnum):
     PR = "PR"
     #: a person, now
     USER = "USER"
+    #: nobody: an algorithm looked for whatever there is
+    ALGORITHM = "ALGORITHM"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,7 +1,8 @@
 """How good a mask is after 1, 3 and 5 clicks, beside a reference that gets the same clicks.
 
-The clicks follow the segmenter's own errors (`clicks`). After each, the segmenter is asked again with all clicks, and
-with the mask so far where it takes one; the Dice coefficient is that of the mask in the volume's own grid.
+The clicks follow the segmenter's own errors (`clicks`). After each, the segmenter is asked again with all clicks and
+the mask so far, as the page asks; the reference gets the clicks alone, since it would but fill the mask. The Dice
+coefficient is that of the mask in the volume's own grid.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from similar_cases.domain.errors import SegmentationFailed
-from similar_cases.domain.prompts import Prompt, PromptSet
+from similar_cases.domain.prompts import MaskPrompt, Prompt, PromptSet
 from similar_cases.domain.volume import Volume
 from similar_cases.evaluate.bootstrap_interval import bootstrap_interval
 from similar_cases.evaluate.clicks import Mask, first_click, next_click
@@ -93,8 +94,10 @@ def _measured(
     sample: LesionSample, lesion: Lesion, segmenter: Segmenter, reference: Segmenter
 ) -> Iterator[Measurement]:
     clicks: list[Prompt] = [first_click(lesion.truth, lesion.volume.geometry)]
+    so_far: list[Prompt] = []
     for number in range(1, max(CLICKS) + 1):
-        guess = mask_of(segmenter, lesion.volume, clicks)
+        guess = mask_of(segmenter, lesion.volume, [*clicks, *so_far])
+        so_far = [MaskPrompt(guess, lesion.volume.geometry)] if guess.any() else []
         if number in CLICKS:
             other = mask_of(reference, lesion.volume, clicks)
             yield Measurement(

@@ -57,5 +57,8 @@ def pipeline_of(tools: Tools) -> str:
             "captions": [CAPTION_VERSION, tools.text_embedder.space.id if tools.text_embedder else None],
             "recorder": tools.recorder.fingerprint if tools.recorder else None,
             "max_regions": tools.rules.max_regions,
+            "auto": tools.rules.auto.value,
+            "everything": asdict(tools.rules.everything),
+            "classes": [str(one) for one in tools.rules.classes],
         }
     )

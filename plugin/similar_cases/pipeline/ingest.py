@@ -1,7 +1,7 @@
 """From a Series in the PACS to Cases: the steps in their order."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -10,12 +10,12 @@ from pydicom import Dataset
 
 from similar_cases.describe.embedder import sampled_slices
 from similar_cases.describe.location import locate
-from similar_cases.domain.case import Case
+from similar_cases.domain.case import Case, derived_uid
 from similar_cases.domain.description import Description, Embedding
 from similar_cases.domain.errors import DescriptionFailed, LeaseLost
-from similar_cases.domain.prompts import PromptSet
+from similar_cases.domain.prompts import ClassPrompt, PromptOrigin, PromptSet
 from similar_cases.domain.references import SeriesRef
-from similar_cases.domain.region import Region
+from similar_cases.domain.region import Authorship, Region
 from similar_cases.domain.volume import Volume
 from similar_cases.index.rows import IndexedSeries
 from similar_cases.pacs.client import uids_of
@@ -23,8 +23,9 @@ from similar_cases.pipeline.annotations import prompts_for, retrieve_annotations
 from similar_cases.pipeline.content import Content, content_of, pipeline_of
 from similar_cases.pipeline.faults import told
 from similar_cases.pipeline.steps import Steps
-from similar_cases.pipeline.tools import Tools
+from similar_cases.pipeline.tools import AutoRecord, Rules, Tools
 from similar_cases.pipeline.words import with_words
+from similar_cases.segment.everything import segment_everything
 from similar_cases.segment.prompts import region_of_expert
 from similar_cases.volume.build import build_volumes
 
@@ -127,9 +128,13 @@ def description_of_volume(
 def regions_of(
     volume: Volume, source: Sequence[Dataset], annotations: Sequence[Dataset], tools: Tools, steps: Steps
 ) -> Iterator[tuple[Case, list[Dataset]]]:
-    """Give the Case of every Region that the archive knows in `volume`, with its SEG and SR; bad ones are noted."""
+    """Give the Case of every Region in `volume`, with its SEG and SR where the site wants them; bad ones are noted.
+
+    They are those that the archive knows and those of the site's classes; where there are none, what is found without
+    a hint.
+    """
     with steps("segment"):
-        prompts = prompts_for(volume, annotations, steps)
+        prompts = [*prompts_for(volume, annotations, steps), *prompts_of_classes(volume, tools.rules)]
     most = tools.rules.max_regions
     if len(prompts) > most:
         steps.failures.append(f"{_name(volume)}: {len(prompts) - most} regions over the bound of {most} were left out")
@@ -140,6 +145,33 @@ def regions_of(
             raise
         except Exception as error:  # whatever one Region does to a library, the others are kept
             steps.failures.append(told(f"{one.origin.value} region {one.tracking_uid}", error))
+    if not prompts and tools.rules.everything.points:
+        yield from _found_regions(volume, source, tools, steps)
+
+
+def prompts_of_classes(volume: Volume, rules: Rules) -> list[PromptSet]:
+    """Return a prompt for each of the classes that the site wants segmented in every Series."""
+    if rules.auto is not AutoRecord.CLASSES:
+        return []
+    return [
+        PromptSet(
+            prompts=(ClassPrompt(one),),
+            tracking_uid=derived_uid("class", volume.series.series_uid, volume.number, one.scheme, one.value),
+            label=one.meaning,
+            finding=one,
+            origin=PromptOrigin.ALGORITHM,
+        )
+        for one in rules.classes
+    ]
+
+
+def is_written(region: Region, rules: Rules) -> bool:
+    """Tell whether the site wants SEG and SR of a Region."""
+    if rules.auto is AutoRecord.CLASSES:
+        wanted = {(one.scheme, one.value) for one in rules.classes}
+        return region.finding is not None and (region.finding.scheme, region.finding.value) in wanted
+    by_nobody = region.origin is PromptOrigin.ALGORITHM
+    return rules.auto is AutoRecord.EVERYTHING or (rules.auto is AutoRecord.ANNOTATIONS and not by_nobody)
 
 
 def describe_region(volume: Volume, region: Region, tools: Tools) -> Description:
@@ -187,10 +219,39 @@ def _region_case(
         # an expert's mask is the Region: nobody redraws it
         keeps_mask = prompts.is_expert_mask
         region = region_of_expert(volume, prompts) if keeps_mask else tools.segmenter.segment(volume, prompts)
+        if prompts.origin is PromptOrigin.ALGORITHM:
+            region = replace(region, authorship=Authorship.AUTOMATIC)
     steps.notes += [f"region {region.tracking_uid}: {note}" for note in prompts.notes]
+    return _described(volume, source, region, tools, steps)
+
+
+def _found_regions(
+    volume: Volume, source: Sequence[Dataset], tools: Tools, steps: Steps
+) -> Iterator[tuple[Case, list[Dataset]]]:
+    """Give the Cases of what is found without a hint; one that cannot be described is noted."""
+    try:
+        with steps("everything"):
+            found = segment_everything(volume, tools.segmenter, tools.rules.everything, steps.keep_going)
+    except (LeaseLost, MemoryError):
+        raise
+    except Exception as error:  # nobody asked for these: the Series must not fail for them
+        steps.failures.append(told(f"{_name(volume)}: nothing was found without a hint", error))
+        return
+    for region in found:
+        try:
+            yield _described(volume, source, region, tools, steps)
+        except (LeaseLost, MemoryError):
+            raise
+        except Exception as error:  # as above
+            steps.failures.append(told(f"region {region.tracking_uid}, found without a hint", error))
+
+
+def _described(
+    volume: Volume, source: Sequence[Dataset], region: Region, tools: Tools, steps: Steps
+) -> tuple[Case, list[Dataset]]:
     with steps("describe"):
         description = describe_region(volume, region, tools)
-    if tools.recorder is None:
+    if tools.recorder is None or not is_written(region, tools.rules):
         return Case.of_region(volume, region, description, ("", "")), []
     with steps("record"):
         made = tools.recorder.record(source, volume, region, description)

@@ -14,6 +14,7 @@ from similar_cases.pipeline.annotations import prompts_for, retrieve_annotations
 from similar_cases.pipeline.steps import Steps
 from similar_cases.pipeline.tools import Tools
 from similar_cases.pipeline.volume_cache import LastUsed, VolumeCache
+from similar_cases.segment.everything import found_again
 from similar_cases.segment.planes import lies_on
 from similar_cases.segment.prompts import read_prompts, region_of_expert
 from similar_cases.volume.build import build_volumes
@@ -125,7 +126,10 @@ class Shelf:
             annotations = self._tools.lookups.annotations_of(volume.series)
             sets = prompts_for(volume, retrieve_annotations(annotations, self._tools, steps), steps)
         found = next((one for one in sets if one.tracking_uid == tracking_uid), None)
-        if found is None:
+        if found is None:  # nobody's hint led to it, and nothing of it was written
+            again = found_again(volume, tracking_uid, self._tools.segmenter, self._tools.rules.everything)
+            if again is not None:
+                return again
             raise NotFound(f"the archive has no mask of region {tracking_uid} any more")
         return self._drawn(volume, found)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 #: the steps of an ingestion, in their order
-STEPS = ("retrieve", "build", "segment", "describe", "record", "store", "index")
+STEPS = ("retrieve", "build", "segment", "everything", "describe", "record", "store", "index")
 
 
 @dataclass

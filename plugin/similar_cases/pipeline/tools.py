@@ -1,11 +1,13 @@
 """Everything that the pipeline works with, wired by ``bootstrap`` alone."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from similar_cases.describe.embedder import Embedder
 from similar_cases.describe.location import BodyPosition
 from similar_cases.describe.text import TextEmbedder
+from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.description import RadiomicsRecipe, RadiomicsVector
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
@@ -16,6 +18,7 @@ from similar_cases.pacs.parse import Bounds
 from similar_cases.pipeline.worklist import Worklist
 from similar_cases.rank.ranking import Rankings
 from similar_cases.record.recorder import Recorder
+from similar_cases.segment.everything import EverythingRecipe
 from similar_cases.segment.segmenter import Segmenter
 
 
@@ -36,6 +39,19 @@ class Radiomics(Protocol):
         ...
 
 
+class AutoRecord(StrEnum):
+    """Of which Regions SEG and SR are written; all are indexed."""
+
+    #: of none
+    OFF = "off"
+    #: of those that an annotation in the archive tells of
+    ANNOTATIONS = "annotations"
+    #: of those that were found without a hint too
+    EVERYTHING = "everything"
+    #: of those whose finding is one of the site's classes, which are segmented in every Series
+    CLASSES = "classes"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """What the site decided.
@@ -43,6 +59,9 @@ class Rules:
     Attributes:
         sent_bounds: what objects that come with a query may cost.
         rankings: how answers can be ranked, by name.
+        auto: of which Regions SEG and SR are written.
+        everything: what is looked for in a Series without annotations; no points for nothing.
+        classes: what AutoRecord.CLASSES asks the segmenter for.
         max_regions: more than so many Regions in one Series are left out, with a note.
         max_limit: largest page of similar cases.
         cached_volumes: how many Series stay in memory for the next picture and the next click.
@@ -50,6 +69,9 @@ class Rules:
 
     sent_bounds: Bounds = field(default_factory=Bounds)
     rankings: Rankings = field(default_factory=Rankings)
+    auto: AutoRecord = AutoRecord.ANNOTATIONS
+    everything: EverythingRecipe = field(default_factory=lambda: EverythingRecipe(points=0))
+    classes: tuple[CodedConcept, ...] = ()
     max_regions: int = 200
     max_limit: int = 100
     cached_volumes: int = 4

@@ -45,6 +45,7 @@ class PromptableSegmenter:
     def __init__(self, folder: Path | None = None, device: str = "cpu", recipe: ZoomRecipe | None = None) -> None:
         network, metadata = load_network(folder or shipped_bundle(), device)
         self._looker = Looker(network=network, recipe=recipe or ZoomRecipe(), device=device)
+        self._quick = replace(self._looker, recipe=replace(self._looker.recipe, looks=2, mirrored=False))
         parameters = [(one.name, f"{getattr(self._looker.recipe, one.name):g}") for one in fields(ZoomRecipe)]
         parameters.append(("weights_sha256", str(metadata["weights_sha256"])[:16]))
         self._on_device = weakref.WeakKeyDictionary[Volume, torch.Tensor]()
@@ -64,9 +65,16 @@ class PromptableSegmenter:
             SegmentationFailed: when no positive prompt lies inside the volume, a voxel is asked for both in and out,
                 or nothing was found there.
         """
+        return self._region(volume, prompts, self._looker)
+
+    def propose(self, volume: Volume, prompts: PromptSet) -> Region:
+        """Return the Region as `segment` does, with fewer looks: for finding what there is, many times a volume."""
+        return self._region(volume, prompts, self._quick)
+
+    def _region(self, volume: Volume, prompts: PromptSet, looker: Looker) -> Region:
         told = told_of(prompts, volume.geometry)
         grid = self._prepared(volume)
-        found = self._looker.mask(grid, _hints_of(told, volume.geometry))
+        found = looker.mask(grid, _hints_of(told, volume.geometry))
         mask, lower = as_told(found, told)
         if not mask.any():
             raise SegmentationFailed("nothing was found at the points; place them well inside, or draw a box")
