@@ -69,8 +69,8 @@ def spread(values: list[float]) -> dict[str, float]:
 def opened(page: Page, address: str) -> dict[str, float]:
     """Open a series and return when its marks were passed, ms from the navigation on."""
     page.goto(address)
-    page.wait_for_selector(".stage[data-loaded=whole]")
-    page.wait_for_selector(".answers[data-shown][data-pictures]")
+    page.wait_for_selector(".stage[data-loaded=whole]", timeout=120_000)
+    page.wait_for_selector(".answers[data-shown][data-pictures]", timeout=120_000)
     return dict(page.evaluate(MARKS))
 
 
@@ -78,7 +78,7 @@ def clicked(page: Page) -> dict[str, float]:
     """Click in the middle of the region that is shown, then take away at a side of it; return ms to mask and cards."""
     page.get_by_role("button", name="Region", exact=True).click()
     page.locator(".known [data-known]").last.click()  # the whole series: the next click begins anew
-    page.wait_for_selector(".answers[data-shown][data-pictures]")
+    page.wait_for_selector(".answers[data-shown][data-pictures]", timeout=120_000)
     page.evaluate("() => performance.clearMarks()")
     box = page.get_by_role("application", name="Images as acquired").bounding_box()
     assert box
@@ -88,7 +88,7 @@ def clicked(page: Page) -> dict[str, float]:
         page.evaluate("() => performance.clearMarks()")
         page.mouse.click(*place, button=button)  # type: ignore[arg-type]
         page.wait_for_selector(".asked .size")
-        page.wait_for_selector(".answers[data-shown][data-pictures]")
+        page.wait_for_selector(".answers[data-shown][data-pictures]", timeout=120_000)
         marks = page.evaluate(MARKS)
         if "mask" in marks:  # hints that show nothing have none
             took |= {f"{name}_to_{what}": marks[what] - marks["click"] for what in ("mask", "cards") if what in marks}
