@@ -2,9 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from email import message_from_bytes
+from io import BytesIO
 from typing import Any
 from xml.etree import ElementTree
 
@@ -350,6 +351,42 @@ def test_orthanc_takes_forms_for_itself(asked: Asked) -> None:
     answer = asked.archive.ask(wire.ROUTE_SIMILAR, "POST", files={"query": ("query.json", b"{}", wire.JSON)})
     assert "cases" not in answer.text
     assert "class" not in answer.text
+
+
+def related(parts: Iterable[bytes]) -> bytes:
+    """The message in which STOW-RS sends DICOM files (PS3.18 section 8.6.1)."""
+    kinds = ((b"json" if part[:1] == b"{" else b"dicom", part) for part in parts)
+    heads = (b"--parts\r\nContent-Type: application/" + kind + b"\r\n\r\n" + part for kind, part in kinds)
+    return b"\r\n".join(heads) + b"\r\n--parts--\r\n"
+
+
+def test_a_study_that_the_archive_does_not_hold_is_asked_about_and_leaves_nothing(asked: Asked) -> None:
+    stranger = list(phantom_series(replace(phantom("ct-3"), patient_id="stranger", study_key="s", series_key="s")))
+    files = []
+    for instance in stranger:
+        written = BytesIO()
+        instance.save_as(written, enforce_file_format=True)
+        files.append(written.getvalue())
+
+    def traces() -> object:
+        held = asked.archive.server.get("/statistics")
+        told = asked.archive.get("/status")
+        counts = {name: held[name] for name in ("CountInstances", "CountSeries", "CountStudies", "TotalDiskSize")}
+        return counts, {name: told[name] for name in ("states", "series", "cases", "results", "spaces")}
+
+    before = traces()
+    kind = 'multipart/related; type="application/dicom"; boundary=parts'
+    answer = asked.post(related([b'{"limit": 3}', *files]), content_type=kind)
+    assert answer.status_code == 200, answer.text[:300]
+    assert [case["rank"] for case in answer.json()["cases"]] == [1, 2, 3]
+    assert {case["level"] for case in answer.json()["cases"]} == {"series"}
+    outlined = BytesIO()
+    segmentation_of(stranger, lesion_mask(phantom("ct-3")), "lesion").save_as(outlined, enforce_file_format=True)
+    answer = asked.post(related([*files, outlined.getvalue()]), content_type=kind)
+    assert answer.status_code == 200, answer.text[:300]
+    assert answer.json()["cases"][0]["patient_id"] == "ct-3"
+    assert answer.json()["segmented"]["volume_ml"] > 0
+    assert traces() == before
 
 
 #: what would make the archive work again on what it holds, or fills Orthanc's log
