@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from similar_cases import bootstrap
-from similar_cases.cli.console import answering, print_json, print_table, progress_bar, session_of, tell
+from similar_cases.cli.console import Session, answering, print_json, print_table, progress_bar, session_of, tell
 from similar_cases.evaluate.split import Split
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from similar_cases.evaluate.bench import Bench
     from similar_cases.evaluate.table import Table
     from similar_cases.index.case_index import CaseIndex
+    from similar_cases.segment.segmenter import Segmenter
 
 Data = Annotated[
     Path,
@@ -36,7 +37,10 @@ Names = Annotated[
     list[str] | None,
     typer.Option("--embedder", help="An embedder by name; may be repeated. The settings' own where none is named."),
 ]
-Clicking = Annotated[str, typer.Option(help="The segmenter, by name, that finds regions from one click.")]
+Clicking = Annotated[
+    str,
+    typer.Option(help="The segmenter, by name, that finds regions from one click; none leaves clicks out."),
+]
 Cache = Annotated[
     Path, typer.Option(file_okay=False, help="Where descriptions are kept, so that a second run is quick.")
 ]
@@ -174,15 +178,20 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
         extractor=RadiomicsExtractor(bootstrap.radiomics_recipe(settings)),
         body=bootstrap.open_body_position(settings),
     )
-    clicking = session.effective({"segment": {"backend": segmenter}}).settings
     return Bench(
         data=data,
         describers=describers,
         store=ResultStore(cache),
         progress=progress_bar,
-        clicking=bootstrap.open_segmenter(clicking),
+        clicking=_clicking(session, segmenter),
         indexes={told: partial(_index, CASE_INDEXES[name], bootstrap.device(settings)) for told, name in _INDEXES},
     )
+
+
+def _clicking(session: Session, segmenter: str) -> Segmenter | None:
+    if segmenter == "none":
+        return None
+    return bootstrap.open_segmenter(session.effective({"segment": {"backend": segmenter}}).settings)
 
 
 #: what tables call the indexes that are compared, the exact one first, and their names
