@@ -97,9 +97,16 @@ class SimilarityFinder:
         return FrozenList(name, key, question, ranking, whole, total)
 
     def warm(self) -> int:
-        """Read the vectors of the model in use, so that the first question need not wait, and return their number."""
+        """Read the vectors of the model in use, and what chance is worth, and return the number of vectors.
+
+        So the first question need not wait.
+        """
         embedder = self._tools.embedder
-        return sum(self._tools.indexes.warm(space) for space in (embedder.region_space, embedder.series_space))
+        spaces = (embedder.region_space, embedder.series_space)
+        count = sum(self._tools.indexes.warm(space) for space in spaces)
+        for space in spaces:
+            self._chance.pairs(space)
+        return count
 
     def _ranking(self, query: SimilarityQuery) -> Ranking:
         ranking = self._tools.rules.rankings.of(query.rank_by)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.small_archive import SmallArchive
 
 from similar_cases.domain.description import Level
 from similar_cases.domain.errors import InvalidRequest
@@ -198,3 +199,8 @@ def test_filters_hold_for_slices_too(hospital):
         answer = hospital.finder.find(SimilarityQuery(tracking_uid=tracking, rank_by=name, filters=men))
         assert sorted(hospital.numbers(answer)) == [1, 3, 5]
         assert answer.candidates == 3
+
+
+def test_what_the_first_question_needs_can_be_read_before(hospital, tmp_path):
+    assert SimilarityFinder(hospital.archive.open_tools()).warm() == 12
+    assert SimilarityFinder(SmallArchive(tmp_path).tools).warm() == 0
