@@ -14,7 +14,11 @@ _LIMITS = [
     "on simulated lesions and shapes; everything else is new to it.",
     "The sarcoma images are cropped 5 cm round the tumour, by whoever published them. Random margins are cut off in "
     "training, so that their border tells little; what lies further away than 5 cm was seldom seen.",
-    "Lesions under about 5 mm, and such as spread through an organ without a border, are mostly missed or overdrawn.",
+    "One click on a small lesion in a wide field of view (a nodule in a whole chest, a lesion of multiple sclerosis in "
+    "a whole brain) is mostly overdrawn: the first look, from afar, takes the organ for it. A box round the lesion "
+    "tells the scale. This is why it is not the default segmenter.",
+    "Lesions that spread through an organ without a border are mostly missed or overdrawn.",
+    "The figures of ms_lesions are of the first lesions of the one patient, as many as the table says.",
     "The quality is the network's own estimate of intersection over union; it orders masks, and is not calibrated on "
     "unseen kinds of lesion.",
     "The labels of the organs were made by another model (TotalSegmentator), not by experts.",

@@ -64,7 +64,7 @@ class SegmentSettings(Section):
     """What turns prompts into regions."""
 
     backend: str = Field(
-        default="promptable",
+        default="region_growing",
         description="Which segmenter: region_growing, promptable, or a name or kind of `similar-cases models list`.",
     )
     auto: Literal["off", "annotations", "everything", "classes"] = Field(
