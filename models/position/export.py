@@ -187,6 +187,9 @@ axes were turned afterwards to run as those of LPS; the origin is the middle of 
 tumours of the extremities lie well away from the trunk."""
 
 _LIMITS = [
+    "A hint, not a measurement, and off until a site asks for it (`describe.body_position`): trained for a minute. The "
+    "spleen of a patient never seen, in a crop of 26 slices, came out 16 cm from that of the example CT; in a chest CT "
+    "never seen, left and right were told, the height was not.",
     "CT in Hounsfield units alone; of MR and PET it says nothing, and the product then keeps no coordinate.",
     "It saw three trunks (thorax to pelvis) and 27 extremities: a body part that none of them shows has a coordinate "
     "too, which means little. Head and neck were never seen.",

@@ -82,6 +82,7 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
         "numpy_version": version("numpy"),
         "required_packages_version": {"safetensors": "0.5", "similar-cases": "0.1.0"},
         "name": "Region token",
+        "setting": "region-token",
         "task": "Embedding of a region of CT, MR or PET, and of radiomics, in one space",
         "description": "A token that looks at a region, and an encoder of any named radiomics features, in one space.",
         "authors": "Similar Cases",

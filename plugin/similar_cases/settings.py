@@ -101,7 +101,7 @@ class DescribeSettings(Section):
     """What describes regions and series. A change here is followed by `similar-cases reindex`."""
 
     embedder: str = Field(
-        default="efficientnet-lite0",
+        default="region-token",
         description="Which network gives the vectors: a name or a kind of `similar-cases models list`.",
     )
     weights: Path | None = Field(default=None, description="Weights, where embedder is a kind that comes without.")
@@ -111,7 +111,8 @@ class DescribeSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it computes.")
     body_position: bool = Field(
-        default=True, description="Whether a model tells where in the body a region of a CT lies."
+        default=False,
+        description="Whether a model's word on where in the body a region of a CT lies is kept and asked; a rough one.",
     )
     bin_count: int = Field(default=128, gt=1, description="Grey levels over a region's range.")
     bin_width: float = Field(default=0.0, ge=0, description="Width of a grey level; above 0 it replaces bin_count.")

@@ -161,6 +161,7 @@ def _tumours(bench: Bench, _: Split) -> Sequence[Table]:
 def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: Path, segmenter: str) -> Bench:
     """Return what the protocols work with, from the settings and the flags."""
     from similar_cases.describe.radiomics import RadiomicsExtractor
+    from similar_cases.describe.registry import open_body_position
     from similar_cases.evaluate.bench import Bench
     from similar_cases.evaluate.describe_samples import Describers
     from similar_cases.evaluate.embedders import open_compared
@@ -176,7 +177,7 @@ def _bench(context: typer.Context, data: Path, names: list[str] | None, cache: P
     describers = Describers(
         embedders=open_compared(names or [settings.describe.embedder], opened),
         extractor=RadiomicsExtractor(bootstrap.radiomics_recipe(settings)),
-        body=bootstrap.open_body_position(settings),
+        body=open_body_position(bootstrap.device(settings)),
     )
     return Bench(
         data=data,

@@ -11,6 +11,8 @@ from similar_cases.models.kinds import ModelUse
 #: where the wheel carries the bundles, within the package; and where they lie in a checkout
 _INSTALLED = Path(__file__).parents[1] / "bundles"
 _CHECKOUT = Path(__file__).parents[3] / "models"
+#: first word of a bundle's task → the setting that may name it
+_USES = {"Segmentation": ModelUse.SEGMENT, "Embedding": ModelUse.DESCRIBE}
 _EFFICIENTNET = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
@@ -48,9 +50,9 @@ def _bundle(folder: Path) -> ShippedModel:
     try:
         metadata = json.loads(path.read_text("utf-8"))
         return ShippedModel(
-            name=folder.name,
+            name=metadata.get("setting", folder.name),
             kind="bundle",
-            use=ModelUse.SEGMENT if metadata["task"].startswith("Segmentation") else None,
+            use=_USES.get(metadata["task"].partition(" ")[0]),
             licence=metadata["copyright"],
             version=metadata["version"],
             path=next(iter(sorted((folder / "models").glob("*.safetensors"))), folder / "models"),

@@ -46,7 +46,8 @@ def listed(run) -> dict:
 def test_what_came_with_it_and_what_can_be_added_is_listed(run):
     told = json.loads(run("list", "--json").stdout)
     names = {one["name"]: one for one in told["models"]}
-    assert names["efficientnet-lite0"]["in_use"]
+    assert names["region-token"]["in_use"]
+    assert names["efficientnet-lite0"]["setting"] == "describe.embedder"
     assert names["promptable"]["setting"] == "segment.backend"
     assert all(len(one["sha256"]) == 64 and one["bytes"] > 1e6 and one["licence"] for one in told["models"])
     assert {one["kind"] for one in told["kinds"]} == set(KINDS)

@@ -29,6 +29,12 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(autouse=True)
+def baseline_alone(monkeypatch):
+    """One network, trained and not, is enough to see every table."""
+    monkeypatch.setenv("SIMILAR_CASES_DESCRIBE__EMBEDDER", "efficientnet-lite0")
+
+
 def run(*arguments, expect=0):
     done = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
     assert done.exit_code == expect, done.output

@@ -173,7 +173,7 @@ def test_a_model_for_another_use_is_refused(tmp_path, weights):
 
 def test_what_came_with_the_installation_is_whole():
     shipped = shipped_models()
-    assert {"promptable", "efficientnet-lite0"} <= {one.name for one in shipped}
+    assert {"promptable", "region-token", "position", "efficientnet-lite0"} <= {one.name for one in shipped}
     for one in shipped:
         assert sha256_of(one.path) == one.sha256, one.name
         assert one.licence
