@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from similar_cases.cli import app
 from similar_cases.demo.phantoms import lesion_mask, phantom_series
 from similar_cases.domain.errors import SegmentationFailed
-from similar_cases.domain.prompts import Polarity
+from similar_cases.domain.prompts import MaskPrompt, PointPrompt, Polarity
 from similar_cases.domain.region import AlgorithmIdentity, Region
 from similar_cases.evaluate.click_to_mask import CLICKS, Measurement, click_to_mask, dice, rows_of
 from similar_cases.evaluate.lesion_samples import Lesion, LesionSample
@@ -24,12 +24,14 @@ class Cubes:
     """Gives a cube of three voxels a side round each positive click, and notes what it was asked."""
 
     asked: list = field(default_factory=list)
+    masks: list = field(default_factory=list)
     identity = AlgorithmIdentity("Cubes", "1")
 
     def segment(self, volume, prompts):
-        self.asked.append(prompts.prompts)
+        self.asked.append(tuple(one for one in prompts.prompts if isinstance(one, PointPrompt)))
+        self.masks.append([one.mask for one in prompts.prompts if isinstance(one, MaskPrompt)])
         mask = np.zeros(volume.geometry.shape, bool)
-        for one in prompts.prompts:
+        for one in self.asked[-1]:
             k, j, i = np.round(volume.geometry.lps_to_index(one.point_lps)[0]).astype(int)
             if one.polarity is Polarity.POSITIVE:
                 mask[max(0, k - 1) : k + 2, max(0, j - 1) : j + 2, max(0, i - 1) : i + 2] = True
@@ -59,6 +61,14 @@ def test_clicks_add_up_and_the_reference_gets_the_same(sample):
     assert reference.asked == [ours.asked[n - 1] for n in CLICKS]
     assert all(row.dice_mean == row.reference_dice_mean for row in rows)
     assert rows[0].dice_mean < rows[1].dice_mean < rows[2].dice_mean
+
+
+def test_a_correction_carries_the_mask_so_far_and_the_reference_gets_none(sample):
+    ours, reference = Cubes(), Cubes()
+    click_to_mask([sample], ours, reference)
+    assert [len(masks) for masks in ours.masks] == [0, 1, 1, 1, 1]
+    assert [masks[0].sum() for masks in ours.masks[1:3]] == [27, 54]
+    assert not any(reference.masks)
 
 
 def test_what_finds_nothing_has_dice_zero_and_the_clicks_go_on(sample):
@@ -136,4 +146,4 @@ def test_the_command_prints_a_table(one_lesion, tmp_path, monkeypatch):
 def test_an_unknown_backend_is_told(data):
     done = CliRunner().invoke(app, ["evaluate", "click-to-mask", "--data", str(data), "--backend", "sam"])
     assert done.exit_code == 2
-    assert "no segmenter 'sam'" in done.stderr
+    assert "names 'sam'; there are" in done.stderr
