@@ -101,7 +101,9 @@ class SeriesPage {
       show(this.standing, element("p", { class: "trouble", role: "alert" }, error.status === 404 ? WORDS.unknownSeries : say.troubleOf(error)));
       this.last = "";
       this.openStage(null);
-      return ![401, 403].includes(error.status);
+      if (![401, 403].includes(error.status)) return true;
+      this.desk.hidden = !this.isEmbedded; // one word on it is enough
+      return false;
     }
   }
 
