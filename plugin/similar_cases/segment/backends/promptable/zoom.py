@@ -18,6 +18,8 @@ from similar_cases.segment.backends.promptable.inputs import (
 )
 from similar_cases.segment.backends.promptable.network import PromptableUNet
 
+#: each start is nearer by this ratio, and none has voxels smaller than this share of the volume's
+_NEARER, _FINER_THAN_VOXELS = 2.15, 0.65
 #: a mask so far that asks for this many times its spacing was but a part of what is there
 _OUTGROWN = 1.5
 
@@ -31,7 +33,10 @@ class ZoomRecipe:
         volume_share: the first look is at most so many times as wide as the volume is long; emptiness tells nothing.
         smallest_spacing_mm, largest_spacing_mm: bounds of every look.
         wanted_share: a found region should fill this share of the crop's side.
-        looks: at most so many.
+        looks: at most so many, after the starts.
+        starts: how many scales the first look is taken at.
+        held_share: a start holds what it found where that fills at most this share of its side.
+        fairly_sure: share of the best start's quality that a nearer one must reach.
         enough: ratio of wanted and present spacing below which another look would show the same.
         threshold: probability from which a voxel is inside.
         mirrored: whether the last look, where clicks alone are known, is averaged with its mirror image's.
@@ -44,6 +49,9 @@ class ZoomRecipe:
     largest_spacing_mm: float = 8.0
     wanted_share: float = 0.5
     looks: int = 4
+    starts: int = 4
+    held_share: float = 0.6
+    fairly_sure: float = 0.5
     enough: float = 1.3
     threshold: float = 0.5
     mirrored: bool = True
@@ -161,14 +169,33 @@ class Looker:
 
     def _fitting_grid(self, volume: Grid, hints: Hints, fill: float) -> CropGrid:
         """Look at the first click until the crop fits what is found in it; return that crop, widened for all clicks."""
-        grid, click = _first_grid(volume, hints, self.recipe), hints.first_click()
-        for _ in range(self.recipe.looks - 1):
-            found = self._look(self._input_of(volume, click, grid, fill), grid).found_at(click.positive)
+        click = hints.first_click()
+        grid, found = self._starting(volume, click, fill)
+        for number in range(self.recipe.looks - 1):
+            if number:
+                found = self._look(self._input_of(volume, click, grid, fill), grid).found_at(click.positive)
             wanted = _wanted_spacing(found, grid.spacing_mm, self.recipe)
             if abs(np.log(wanted / grid.spacing_mm)) < np.log(self.recipe.enough):
                 break
             grid = CropGrid(grid.centre_lps, wanted)
         return _holding(grid, hints.positive)
+
+    def _starting(self, volume: Grid, click: Hints, fill: float) -> tuple[CropGrid, NDArray[np.bool_]]:
+        """Look from afar and from ever nearer; return the nearest crop that holds what it is fairly sure of, and that.
+
+        From afar a small lesion is lost in its organ, and the organ is found; from too near there is no border. A look
+        that sees neither is much less sure than the best.
+        """
+        grids, finest = [_first_grid(volume, click, self.recipe)], _FINER_THAN_VOXELS * _smallest_side(volume)
+        while len(grids) < self.recipe.starts and grids[-1].spacing_mm / _NEARER >= finest:
+            grids.append(CropGrid(grids[-1].centre_lps, grids[-1].spacing_mm / _NEARER))
+        looks = [self._look(self._input_of(volume, click, grid, fill), grid) for grid in grids]
+        found = [look.found_at(click.positive) for look in looks]
+        enough = self.recipe.fairly_sure * max(look.quality for look in looks)
+        for look, mask in reversed(list(zip(looks, found, strict=True))):
+            if look.quality >= enough and mask.any() and max(_sides(mask)) <= self.recipe.held_share * SIZE:
+                return look.grid, mask
+        return grids[0], found[0]
 
     def _steadied(self, look: Look, inputs: Tensor, volume: Grid, hints: Hints, fill: float) -> Look:
         """Average the last look with its mirror image's and with looks at neighbouring scales."""
@@ -339,11 +366,19 @@ def _near(points: Tensor) -> NDArray[np.bool_]:
     return near
 
 
+def _sides(mask: NDArray[np.bool_]) -> list[int]:
+    """Return how far a mask, which is not empty, reaches along each axis, voxels."""
+    return [int(np.ptp(np.flatnonzero(mask.any(axis=others)))) + 1 for others in ((1, 2), (0, 2), (0, 1))]
+
+
+def _smallest_side(volume: Grid) -> float:
+    return float(volume.affine[:3, :3].norm(dim=0).min())
+
+
 def _wanted_spacing(found: NDArray[np.bool_], spacing: float, recipe: ZoomRecipe) -> float:
     """Return the spacing at which what was found would fill the wanted share of the crop, at most a step away."""
     if not found.any():
         return max(spacing / 2, recipe.smallest_spacing_mm)
-    sides = [int(np.ptp(np.flatnonzero(found.any(axis=others)))) + 1 for others in ((1, 2), (0, 2), (0, 1))]
-    wanted = max(sides) * spacing / (SIZE * recipe.wanted_share)
+    wanted = max(_sides(found)) * spacing / (SIZE * recipe.wanted_share)
     nearest, farthest = max(spacing / 3, recipe.smallest_spacing_mm), min(spacing * 2, recipe.largest_spacing_mm)
     return float(np.clip(wanted, nearest, farthest))
