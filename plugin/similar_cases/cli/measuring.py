@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,7 @@ Markdown = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
+PROMPTABLE = "promptable"
 DEFAULT_CACHE = Path("~/.cache/similar-cases/evaluate").expanduser()
 
 _OWN = (
@@ -94,7 +96,7 @@ def _command(tables: Tables) -> Callable[..., None]:
         data: Data,
         split: Which = Split.VALIDATION,
         embedder: Names = None,
-        segmenter: Clicking = "promptable",
+        segmenter: Clicking = PROMPTABLE,
         cache: Cache = DEFAULT_CACHE,
         markdown: Markdown = None,
         as_json: AsJson = False,
@@ -103,7 +105,9 @@ def _command(tables: Tables) -> Callable[..., None]:
 
         with answering(as_json=as_json):
             bench = _bench(context, data, embedder, cache, segmenter)
-            made = list(tables(bench, split))
+            flags = "".join(f" --embedder {name}" for name in embedder or ())
+            flags += "" if segmenter == PROMPTABLE else f" --segmenter {segmenter}"
+            made = [replace(table, command=table.command + flags) for table in tables(bench, split)]
             _keep(made, markdown)
             if as_json:
                 print_json(tables_json(made, bench.about))
