@@ -72,8 +72,8 @@ class SegmentSettings(Section):
         description="Of which regions SEG and SR are written: none, those that annotations tell of, those that were "
         "found without a hint too, or those of `segment.classes`. All are indexed.",
     )
-    classes: list[str] = Field(
-        default=[], description="Codes SCHEME:VALUE:MEANING, such as SCT:10200004:Liver, for auto = classes."
+    classes: tuple[str, ...] = Field(
+        default=(), description="Codes SCHEME:VALUE:MEANING, such as SCT:10200004:Liver, for auto = classes."
     )
     everything_points: int = Field(
         default=8,

@@ -1,34 +1,16 @@
 """Bundles of regions and of body positions with random weights of the true architecture, made by the true exports."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
+from tests.model_scripts import script
 
 from similar_cases.describe.backends.body_network import BodyNetwork
 from similar_cases.describe.backends.region_token.network import RegionShape, SharedSpace
 from similar_cases.describe.radiomics import ALL_107, RadiomicsExtractor
 from similar_cases.domain.description import RadiomicsRecipe
-
-MODELS = Path(__file__).parents[3] / "models"
-
-
-def script(bundle: str, name: str) -> ModuleType:
-    """Return models/<bundle>/<name>.py as a module; scripts of several bundles have the same names."""
-    unique = f"{bundle}_{name}"
-    if unique not in sys.modules:
-        folder = str(MODELS / bundle)
-        if folder not in sys.path:
-            sys.path.append(folder)
-        spec = importlib.util.spec_from_file_location(unique, MODELS / bundle / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[unique] = module
-        spec.loader.exec_module(module)
-    return sys.modules[unique]
 
 
 def position_bundle(folder: Path, seed: int = 3) -> Path:

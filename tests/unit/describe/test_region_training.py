@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.unit.describe.region_bundles import position_bundle, script
+from tests.model_scripts import script
+from tests.unit.describe.region_bundles import position_bundle
 from tests.unit.describe.volumes import ball, texture, volume_of
 from tests.unit.evaluate.tiny_data import tiny_data
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from monai.bundle import ConfigParser
-from tests.unit.segment.promptable_bundles import SCRIPTS, random_bundle, random_network, script
+from tests.model_scripts import MODELS, script
+from tests.unit.segment.promptable_bundles import random_bundle, random_network
 
 import similar_cases
 from similar_cases.domain.errors import InvalidSettings
@@ -122,7 +123,7 @@ def test_the_card_shows_the_figures():
     row = {"dataset": "sarcoma", "modality": "CT", "clicks": 1, "n": 9, "patients": 9}
     row |= {"dice_mean": 0.7123, "dice_ci": [0.61, 0.8], "reference_dice_mean": 0.5}
     alone = row | {"dataset": "nsclc", "n": 1, "patients": 1, "dice_ci": None}
-    metadata = script("metadata").metadata_of(
+    metadata = script("promptable", "metadata").metadata_of(
         {
             "version": "1.2.3",
             "weights_sha256": "ab" * 32,
@@ -131,7 +132,7 @@ def test_the_card_shows_the_figures():
             "metrics": {"validation": [row], "test": [alone]},
         }
     )
-    card = script("card").model_card(metadata)
+    card = script("promptable", "card").model_card(metadata)
     assert "| sarcoma | CT | 9 | 1 | 0.712 (0.61 to 0.80) | 0.500 |" in card
     assert "| nsclc | CT | 1 | 1 | 0.712 | 0.500 |" in card
     assert "99 steps in 7 minutes on a CPU" in card
@@ -140,19 +141,19 @@ def test_the_card_shows_the_figures():
 
 
 def test_the_checkout_ships_the_bundle_of_the_models_folder():
-    assert shipped_bundle() == SCRIPTS
+    assert shipped_bundle() == MODELS / "promptable"
     network, metadata = load_network(shipped_bundle(), "cpu")
     assert sum(tensor.numel() for tensor in network.parameters()) == metadata["network"]["parameters"]
 
 
 def test_the_wheel_carries_it_where_the_loader_looks(bundle, monkeypatch):
     package = Path(similar_cases.__file__).parent
-    included = tomllib.loads((SCRIPTS.parents[1] / "pyproject.toml").read_text())
+    included = tomllib.loads((MODELS.parent / "pyproject.toml").read_text())
     mapping = included["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     targets = {
         str(Path(target).parent) for source, target in mapping.items() if source.startswith("models/promptable/")
     }
     assert {str(loader._INSTALLED.relative_to(package.parent))} == targets
-    assert all((SCRIPTS.parents[1] / source).exists() for source in mapping)
+    assert all((MODELS.parent / source).exists() for source in mapping)
     monkeypatch.setattr(loader, "_INSTALLED", bundle)
     assert shipped_bundle() == bundle

@@ -6,15 +6,17 @@ import sys
 import numpy as np
 import pytest
 import torch
+from tests.model_scripts import script
 from tests.unit.evaluate.tiny_data import tiny_data
-from tests.unit.segment.promptable_bundles import script
 
 from similar_cases.segment.backends.promptable.bundle import load_network
 from similar_cases.segment.backends.promptable.inputs import CHANNELS, SIZE, CropGrid, sample
 from similar_cases.segment.backends.promptable.network import NetworkShape
 
-prepare, atlas, scenes, clicks = (script(name) for name in ("prepare", "atlas", "scenes", "simulated_clicks"))
-train, validate, export = (script(name) for name in ("train", "validate", "export"))
+prepare, atlas, scenes, clicks = (
+    script("promptable", name) for name in ("prepare", "atlas", "scenes", "simulated_clicks")
+)
+train, validate, export = (script("promptable", name) for name in ("train", "validate", "export"))
 _TINY = NetworkShape(widths=(4, 4, 4, 4, 4))
 
 
@@ -103,7 +105,7 @@ def test_scenes_hold_their_object_and_prompts_lie_where_they_should(drawn):
 
 
 def test_other_contrasts_are_finite_and_leave_the_grid(drawn):
-    contrast = script("contrast")
+    contrast = script("promptable", "contrast")
     changed = contrast.other_contrast(drawn[0].image, np.random.default_rng(1))
     assert changed.shape == drawn[0].image.shape
     assert torch.isfinite(changed).all()
