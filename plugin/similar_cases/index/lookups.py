@@ -49,6 +49,12 @@ class Lookups:
         newest = query.order_by(series_table.c.updated_at.desc(), series_table.c.series_uid)
         return [_series_row(row) for row in self._all(newest.limit(limit).offset(offset))]
 
+    def series_rows_of(self, series_uids: Sequence[str]) -> list[SeriesRow]:
+        """Return Series by UID, in the order of `series_uids`; what is gone by now is left out."""
+        found = self._all(select(series_table).where(series_table.c.series_uid.in_(series_uids)))
+        rows = {row.series_uid: _series_row(row) for row in found}
+        return [rows[uid] for uid in series_uids if uid in rows]
+
     def series_row(self, series_uid: str) -> SeriesRow:
         """Return one Series, of any kind.
 

@@ -1,7 +1,7 @@
 """The routes of `wire`: each reads the request, calls one act, and answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from similar_cases.domain.case import SeriesState
 from similar_cases.domain.errors import InvalidRequest, NotFound
 from similar_cases.domain.references import require_uid
 from similar_cases.index.overview import Wish
+from similar_cases.index.rows import SeriesRow
 from similar_cases.web import ask, plain_json, respond
 from similar_cases.web.look import Look
 from similar_cases.web.measures import Measures
@@ -125,12 +126,13 @@ class Handlers:
             offset=offset,
         )
         uids, total = self.services.overview.series_uids(wish)
-        return respond.json_response({"series": self._rows(uids), "total": total})
+        rows = self.services.lookups.series_rows_of(uids)
+        return respond.json_response({"series": self._told(rows), "total": total})
 
     def series_one(self, series: str) -> Response:
         """Return one series with its cases."""
         row = self.services.lookups.series_row(require_uid(series))
-        [body] = self._rows([row.series.series_uid])
+        [body] = self._told([row])
         found = [plain_json.case_json(case) for case in self.services.lookups.cases_of(series)]
         return respond.json_response({**body, "cases": found})
 
@@ -147,12 +149,11 @@ class Handlers:
             raise NotFound(f"series {series} has no job that waits")
         return respond.json_response({}, 202)
 
-    def _rows(self, uids: list[str]) -> list[dict[str, Any]]:
+    def _told(self, rows: Sequence[SeriesRow]) -> list[dict[str, Any]]:
+        uids = [row.series.series_uid for row in rows]
         facts, places = self.services.overview.facts_of(uids), self.services.places(uids)
-        rows = (self.services.lookups.series_row(uid) for uid in uids)
         return [
-            plain_json.series_json(row, facts.get(row.series.series_uid), places.get(row.series.series_uid))
-            for row in rows
+            plain_json.series_json(row, facts.get(uid), places.get(uid)) for uid, row in zip(uids, rows, strict=True)
         ]
 
     def _links(self) -> dict[str, str]:

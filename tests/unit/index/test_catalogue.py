@@ -228,6 +228,10 @@ def test_pages_show_what_changed_last_first(shelf):
     with shelf.catalogue.writing() as connection:
         shelf.catalogue.set_state(connection, series(2).series_uid, SeriesState.FAILED, reason="x")
     assert [row.series for row in shelf.lookups.series_rows(SeriesState.FAILED)] == [series(2)]
+    wanted = [series(2).series_uid, "2.25.404", series(1).series_uid]
+    # one that was forgotten between a list and its rows is left out
+    assert [row.series for row in shelf.lookups.series_rows_of(wanted)] == [series(2), series(1)]
+    assert shelf.lookups.series_rows_of([]) == []
     assert shelf.lookups.counts()[SeriesState.FAILED] == 1
 
 
