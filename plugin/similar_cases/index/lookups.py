@@ -47,13 +47,7 @@ class Lookups:
         if state is not None:
             query = query.where(series_table.c.state == state.value)
         newest = query.order_by(series_table.c.updated_at.desc(), series_table.c.series_uid)
-        return [_series_row(row) for row in self._all(newest.limit(limit).offset(offset))]
-
-    def series_rows_of(self, series_uids: Sequence[str]) -> list[SeriesRow]:
-        """Return Series by UID, in the order of `series_uids`; what is gone by now is left out."""
-        found = self._all(select(series_table).where(series_table.c.series_uid.in_(series_uids)))
-        rows = {row.series_uid: _series_row(row) for row in found}
-        return [rows[uid] for uid in series_uids if uid in rows]
+        return [series_row_of(row) for row in self._all(newest.limit(limit).offset(offset))]
 
     def series_row(self, series_uid: str) -> SeriesRow:
         """Return one Series, of any kind.
@@ -64,7 +58,7 @@ class Lookups:
         found = self._all(select(series_table).where(series_table.c.series_uid == series_uid))
         if not found:
             raise NotFound(f"series {series_uid} is not in the catalogue")
-        return _series_row(found[0])
+        return series_row_of(found[0])
 
     def counts(self) -> Mapping[SeriesState, int]:
         """Return how many image and annotation Series are in every state, none left out."""
@@ -222,7 +216,8 @@ def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
-def _series_row(row: Row[*tuple[Any, ...]]) -> SeriesRow:
+def series_row_of(row: Row[*tuple[Any, ...]]) -> SeriesRow:
+    """Return a row of the table `series` as what it stands for."""
     value = row._mapping
     named = {field: value[field] for field in SeriesRow.__dataclass_fields__ if field in value}
     return SeriesRow(

@@ -1,6 +1,6 @@
 """The catalogue as a page of Series shows it: some rows, how many there are, and what the headers say of them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Engine, func, select
@@ -9,8 +9,8 @@ from similar_cases.domain.case import SeriesState
 from similar_cases.domain.volume import SeriesFacts
 from similar_cases.index.database import reading
 from similar_cases.index.encoding import FACTS
-from similar_cases.index.lookups import WITH_STATE
-from similar_cases.index.rows import SeriesKind
+from similar_cases.index.lookups import WITH_STATE, series_row_of
+from similar_cases.index.rows import SeriesKind, SeriesRow
 from similar_cases.index.schema import cases, series
 
 
@@ -53,6 +53,13 @@ class Overview:
             total = connection.execute(select(func.count()).select_from(series).where(*clauses)).scalar_one()
             found = connection.execute(newest.limit(wish.limit).offset(wish.offset)).scalars().all()
         return list(found), int(total)
+
+    def rows_of(self, series_uids: Sequence[str]) -> list[SeriesRow]:
+        """Return Series by UID, in the order of `series_uids`; what is gone by now is left out."""
+        with self._engine.begin() as connection:
+            found = connection.execute(select(series).where(series.c.series_uid.in_(series_uids))).all()
+        rows = {row.series_uid: series_row_of(row) for row in found}
+        return [rows[uid] for uid in series_uids if uid in rows]
 
     def facts_of(self, series_uids: Collection[str]) -> Mapping[str, SeriesFacts]:
         """Return what the headers of indexed Series say; Series without Cases are left out."""

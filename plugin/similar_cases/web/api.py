@@ -126,7 +126,7 @@ class Handlers:
             offset=offset,
         )
         uids, total = self.services.overview.series_uids(wish)
-        rows = self.services.lookups.series_rows_of(uids)
+        rows = self.services.overview.rows_of(uids)
         return respond.json_response({"series": self._told(rows), "total": total})
 
     def series_one(self, series: str) -> Response:
