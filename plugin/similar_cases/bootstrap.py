@@ -79,10 +79,11 @@ def build_tools(settings: Settings, books: Books | None = None, pacs: PacsClient
     from similar_cases.index.case_indexes import CaseIndexes
     from similar_cases.pipeline.tools import Tools
 
-    books = books or open_books(settings)
+    books, segmenter = books or open_books(settings), open_segmenter(settings)
     return Tools(
         pacs=pacs or open_pacs(settings),
-        segmenter=open_segmenter(settings),
+        segmenter=segmenter,
+        proposer=open_proposer(settings, segmenter),
         embedder=open_embedder(settings),
         radiomics=RadiomicsExtractor(radiomics_recipe(settings)),
         recorder=open_recorder(settings),
@@ -229,6 +230,19 @@ def open_segmenter(settings: Settings) -> Segmenter:
     )
     model = chosen_model(open_register(settings), wanted)
     return SEGMENTERS_OF_KINDS.create(model.kind, replace(choice, model=model))
+
+
+def open_proposer(settings: Settings, segmenter: Segmenter) -> Segmenter | None:
+    """Return the shipped network, where series are searched and `segmenter` cannot propose regions by itself.
+
+    Growing a region finds what is asked for by a click; without one it finds air as gladly as an organ.
+    """
+    from similar_cases.segment.everything import Proposer
+    from similar_cases.segment.registry import SEGMENTERS, SegmenterChoice
+
+    if not settings.segment.everything_points or isinstance(segmenter, Proposer):
+        return None
+    return SEGMENTERS.create("promptable", SegmenterChoice(bundle=settings.segment.bundle, device=device(settings)))
 
 
 def open_embedder(settings: Settings) -> Embedder:

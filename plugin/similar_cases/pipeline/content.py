@@ -59,6 +59,7 @@ def pipeline_of(tools: Tools) -> str:
             "max_regions": tools.rules.max_regions,
             "auto": tools.rules.auto.value,
             "everything": asdict(tools.rules.everything),
+            "searcher": asdict(tools.searcher.identity) if tools.rules.everything.points else None,
             "classes": [str(one) for one in tools.rules.classes],
         }
     )

@@ -231,7 +231,7 @@ def _found_regions(
     """Give the Cases of what is found without a hint; one that cannot be described is noted."""
     try:
         with steps("everything"):
-            found = segment_everything(volume, tools.segmenter, tools.rules.everything, steps.keep_going)
+            found = segment_everything(volume, tools.searcher, tools.rules.everything, steps.keep_going)
     except (LeaseLost, MemoryError):
         raise
     except Exception as error:  # nobody asked for these: the Series must not fail for them

@@ -127,7 +127,7 @@ class Shelf:
             sets = prompts_for(volume, retrieve_annotations(annotations, self._tools, steps), steps)
         found = next((one for one in sets if one.tracking_uid == tracking_uid), None)
         if found is None:  # nobody's hint led to it, and nothing of it was written
-            again = found_again(volume, tracking_uid, self._tools.segmenter, self._tools.rules.everything)
+            again = found_again(volume, tracking_uid, self._tools.searcher, self._tools.rules.everything)
             if again is not None:
                 return again
             raise NotFound(f"the archive has no mask of region {tracking_uid} any more")

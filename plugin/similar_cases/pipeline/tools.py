@@ -82,6 +82,7 @@ class Tools:
     """The ports and rules; the same in the HTTP process, in the job process and in the command line.
 
     Attributes:
+        proposer: searches Series without annotations for Regions; None where `segmenter` does that too.
         recorder: None where the site wants nothing written back.
         text_embedder: a sentence model; None where captions and reports are sought by their words alone.
         body_position: None where no model tells where in a body a Region lies.
@@ -99,4 +100,10 @@ class Tools:
     indexes: CaseIndexes
     body_position: BodyPosition | None = None
     text_embedder: TextEmbedder | None = None
+    proposer: Segmenter | None = None
     rules: Rules = field(default_factory=Rules)
+
+    @property
+    def searcher(self) -> Segmenter:
+        """What searches a Series without annotations."""
+        return self.proposer or self.segmenter

@@ -14,6 +14,7 @@ from similar_cases.domain.case import SeriesState
 from similar_cases.domain.coding import CodedConcept
 from similar_cases.domain.description import BodyCoordinate, Level
 from similar_cases.domain.errors import DescriptionFailed, StoreFailed
+from similar_cases.domain.region import AlgorithmIdentity
 from similar_cases.jobs.queue import Policy
 from similar_cases.pipeline.content import pipeline_of
 from similar_cases.pipeline.reindex import reindex
@@ -443,6 +444,27 @@ def test_a_series_without_annotation_is_searched_and_only_written_where_the_site
     assert archive.tools.lookups.series_row(series.series_uid).timings["everything"] > 0
     _, shown = Shelf(archive.tools).region_known(series, found[0].region.tracking_uid)
     assert shown.volume_ml == pytest.approx(found[0].region.volume_ml)
+
+
+def test_another_segmenter_may_search_than_the_one_that_answers_clicks(archive):
+    everything(archive, AutoRecord.ANNOTATIONS)
+    before = pipeline_of(archive.tools)
+    archive.tools = replace(archive.tools, segmenter=Unasked(), proposer=archive.tools.segmenter)
+    assert pipeline_of(archive.tools) != before
+    series = archive.put(images_of(phantom("1", shape=(12, 48, 48))))
+    work(archive)
+    found = regions(archive, series)
+    assert found
+    assert Shelf(archive.tools).region_known(series, found[0].region.tracking_uid)
+
+
+class Unasked:
+    """A segmenter that nobody may ask."""
+
+    identity = AlgorithmIdentity("Unasked", "1")
+
+    def segment(self, volume, prompts):
+        raise AssertionError("asked all the same")
 
 
 def test_annotations_take_the_place_of_what_was_found_without_a_hint(archive):
