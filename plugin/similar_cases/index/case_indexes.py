@@ -151,7 +151,7 @@ class CaseIndexes:
             generation = generation_of(connection)
             if generation == held.generation:
                 return
-            held.index.remove(_removed_since(connection, held))
+            held.index.remove(removed_since(connection, held.generation, held.index.space.id))
             self._add_since(connection, held)
             held.generation = generation
             held.told.clear()
@@ -207,9 +207,11 @@ def generation_of(connection: Connection) -> int:
     return int(connection.execute(select(meta.c.value).where(meta.c.name == "generation")).scalar_one())
 
 
-def _removed_since(connection: Connection, held: _Held) -> list[str]:
-    if held.generation == 0:
+def removed_since(connection: Connection, generation: int, space_id: str = "") -> list[str]:
+    """Return the Cases that went after `generation`, of one space or of all; none at 0, where nothing was read yet."""
+    if generation == 0:
         return []
-    gone = removed.c.space_id == held.index.space.id
-    query = select(removed.c.case_uid).where(gone, removed.c.generation > held.generation)
+    query = select(removed.c.case_uid).where(removed.c.generation > generation)
+    if space_id:
+        query = query.where(removed.c.space_id == space_id)
     return list(connection.execute(query).scalars())

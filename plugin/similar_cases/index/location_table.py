@@ -12,9 +12,9 @@ from sqlalchemy import Engine, select
 
 from similar_cases.domain.description import Location
 from similar_cases.index import encoding
-from similar_cases.index.case_indexes import BATCH, generation_of
+from similar_cases.index.case_indexes import BATCH, generation_of, removed_since
 from similar_cases.index.database import reading
-from similar_cases.index.schema import cases, removed, vectors
+from similar_cases.index.schema import cases, vectors
 
 Places = NDArray[np.float64]
 
@@ -59,11 +59,9 @@ class LocationTable:
             generation = generation_of(connection)
             if generation == self._generation:
                 return
-            if self._generation:
-                gone = select(removed.c.case_uid).where(removed.c.generation > self._generation)
-                for uid in connection.execute(gone).scalars():
-                    self._places.pop(uid, None)
-                    self._spaces.pop(uid, None)
+            for uid in removed_since(connection, self._generation):
+                self._places.pop(uid, None)
+                self._spaces.pop(uid, None)
             query = (
                 select(cases.c.uid, cases.c.location)
                 .join(vectors, (vectors.c.case_uid == cases.c.uid) & (vectors.c.space_id == cases.c.space_id))

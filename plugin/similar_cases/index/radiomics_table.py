@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
-from similar_cases.index.case_indexes import BATCH, generation_of
+from similar_cases.index.case_indexes import BATCH, generation_of, removed_since
 from similar_cases.index.database import reading
-from similar_cases.index.schema import cases, radiomics, recipes, removed
+from similar_cases.index.schema import cases, radiomics, recipes
 
 
 class RadiomicsTable:
@@ -43,10 +43,8 @@ class RadiomicsTable:
                 return
             names = select(recipes.c.names).where(recipes.c.fingerprint == self._fingerprint)
             self._widen(connection.execute(names).scalar_one_or_none() or [])
-            if self._generation:
-                gone = select(removed.c.case_uid).where(removed.c.generation > self._generation)
-                for uid in connection.execute(gone).scalars():
-                    self._remove(uid)
+            for uid in removed_since(connection, self._generation):
+                self._remove(uid)
             query = (
                 select(radiomics.c.case_uid, radiomics.c["values"], cases.c.modality)
                 .join(cases, cases.c.uid == radiomics.c.case_uid)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 
 from similar_cases.index import encoding
-from similar_cases.index.case_indexes import generation_of
+from similar_cases.index.case_indexes import generation_of, removed_since
 from similar_cases.index.database import reading
-from similar_cases.index.schema import removed, slice_vectors, vectors
+from similar_cases.index.schema import slice_vectors, vectors
 
 Rows = NDArray[np.float32]
 #: Volumes that are read at a time
@@ -129,10 +129,8 @@ class SliceTable:
             generation = generation_of(connection)
             if generation == self._generation:
                 return
-            if self._generation:
-                gone = select(removed.c.case_uid).where(removed.c.generation > self._generation)
-                for uid in connection.execute(gone).scalars():
-                    self._number_of.pop(uid, None)
+            for uid in removed_since(connection, self._generation):
+                self._number_of.pop(uid, None)
             query = (
                 select(slice_vectors.c.case_uid, slice_vectors.c.vectors)
                 .join(vectors, vectors.c.case_uid == slice_vectors.c.case_uid)

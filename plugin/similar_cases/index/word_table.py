@@ -15,9 +15,9 @@ from sqlalchemy import Engine, select
 
 from similar_cases.domain.description import Level
 from similar_cases.index.bm25 import Postings, words_of
-from similar_cases.index.case_indexes import BATCH, generation_of
+from similar_cases.index.case_indexes import BATCH, generation_of, removed_since
 from similar_cases.index.database import reading
-from similar_cases.index.schema import captions, removed
+from similar_cases.index.schema import captions
 
 Values = NDArray[np.float64]
 
@@ -74,10 +74,8 @@ class WordTable:
             generation = generation_of(connection)
             if generation == self._generation:
                 return
-            if self._generation:
-                gone = select(removed.c.case_uid).where(removed.c.generation > self._generation)
-                for uid in connection.execute(gone).scalars():
-                    self._number_of.pop(uid, None)
+            for uid in removed_since(connection, self._generation):
+                self._number_of.pop(uid, None)
             columns = (captions.c.case_uid, captions.c.level, captions.c.caption, captions.c.report)
             query = select(*columns).where(captions.c.generation > self._generation).order_by(captions.c.case_uid)
             for row in connection.execution_options(yield_per=BATCH).execute(query):
