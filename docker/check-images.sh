@@ -50,20 +50,20 @@ value = value["Test"][1:] if isinstance(value, dict) else [value] if isinstance(
 print(shlex.join(value))' "$2"
 }
 
-# Runs a command in a chroot of an image, as the image's user, with the image's variables and those that follow.
-in_image() (
+# Becomes a command in a chroot of an image, as the image's user, with the image's variables and those that follow. Called
+# in a subshell or in the background, whose process it then is: ending that ends the command.
+in_image() {
     name=$1
     shift
     user=$(field_of "$name" User)
     eval "environment=($(field_of "$name" Env))"
-    # the shell becomes the command, so that ending it ends the command
     exec chroot --userspec="$user" "${!name}" /usr/bin/env --ignore-environment "HOME=/var/lib/similar-cases" \
         "PATH=/usr/sbin:/usr/bin:/sbin:/bin" "${environment[@]}" "$@"
-)
+}
 
 wait_for() {
     for _ in $(seq 120); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
+        if ("$@") >/dev/null 2>&1; then return 0; fi
         sleep 1
     done
     return 1
@@ -76,8 +76,8 @@ for port in 8042 4242 8043; do
     fi
 done
 token=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
-started=()
-trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; buildah umount --all >/dev/null 2>&1; buildah rm --all >/dev/null 2>&1' EXIT
+started=() mounted=()
+trap 'for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done; wait; umount "${mounted[@]}" 2>/dev/null; buildah umount --all >/dev/null 2>&1; buildah rm --all >/dev/null 2>&1' EXIT
 
 make_base
 for name in orthanc worker; do
@@ -91,6 +91,10 @@ echo "127.0.0.1 localhost worker orthanc" | tee "$orthanc/etc/hosts" >"$worker/e
 mkdir -p "$worker/dev" "$orthanc/dev"
 for root in "$orthanc" "$worker"; do
     for device in null urandom random zero; do [[ -e $root/dev/$device ]] || cp -a "/dev/$device" "$root/dev/"; done
+    # every container has it, and torch reads the processor there
+    mkdir -p "$root/proc"
+    mount --bind /proc "$root/proc"
+    mounted+=("$root/proc")
 done
 
 secrets=(ORTHANC_PASSWORD="$token" SIMILAR_CASES_WEB__TOKEN="$token" SIMILAR_CASES_PACS__ORTHANC_URL=http://orthanc:8042
