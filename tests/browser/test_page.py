@@ -460,7 +460,7 @@ class TestWhenThingsGoWrong:
 
         def answer(route):
             if away["on"]:
-                body = json.dumps({"error": "the worker does not answer"})
+                body = json.dumps({"detail": "the worker does not answer"})
                 route.fulfill(status=503, content_type="application/json", body=body)
             else:
                 route.fallback()

@@ -227,7 +227,7 @@ class TestTroubles:
         wait_until(lambda: ask(orthanc, "/health").status_code == 503, 5)
         away = ask(orthanc, "/health")
         assert away.status_code == 503
-        assert "worker" in away.json()["error"]
+        assert "worker" in away.json()["detail"]
         assert away.headers["Retry-After"]
         wait_until(lambda: ask(orthanc, "/health").status_code == 200, 15)
         assert seen(orthanc)["pid"] != first
@@ -264,7 +264,7 @@ class TestTroubles:
             orthanc = start_orthanc(version=version, worker="external", worker_url=url, token="t")
             answer = ask(orthanc, "/health")
         assert answer.status_code == 503
-        assert "away" in answer.json()["error"]
+        assert "away" in answer.json()["detail"]
 
     def test_a_configuration_that_is_not_understood_keeps_orthanc_from_starting(
         self, start_orthanc: StartOrthanc, version: Version

@@ -202,7 +202,7 @@ def test_nothing_that_matches_is_204_without_a_body(asked: Asked, accept: str) -
 def test_what_cannot_be_understood_is_400_with_its_reason(asked: Asked, parameters: dict[str, str], word: str) -> None:
     answer = asked.get(**parameters)
     assert answer.status_code == 400
-    assert word in answer.json()["error"]
+    assert word in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_what_is_not_there_is_404(asked: Asked) -> None:
         asked.post({"study": "1.2.3", "series": "1.2.4"}),
     ):
         assert answer.status_code == 404
-        assert answer.json()["error"]
+        assert answer.json()["detail"]
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/dicom", "image/jpeg, text/*"])
@@ -241,7 +241,7 @@ def test_a_series_that_is_no_volume_is_422_with_its_reason(asked: Asked) -> None
     study = phantoms.derived_uid("phantom", "no-volume", "study")
     answer = asked.archive.similar(study, uid)
     assert answer.status_code == 422
-    assert "3 positions" in answer.json()["error"]
+    assert "3 positions" in answer.json()["detail"]
 
 
 def test_a_stock_client_searches_series_and_studies_that_are_similar(asked: Asked) -> None:

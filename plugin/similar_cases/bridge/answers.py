@@ -68,7 +68,6 @@ def refusal(status: int, why: str, *, retry_after_seconds: int | None = None) ->
         "title": f"{HTTPStatus(status).phrase}.",
         "status": status,
         "detail": why,
-        "error": why,
         "class": "Bridge",
         "advice": advice,
     }

@@ -76,7 +76,6 @@ def problem(status: int, title: str, detail: str, kind: str) -> Response:
         "title": title,
         "status": status,
         "detail": detail,
-        "error": detail,
         "class": kind,
         "advice": ADVICE.get(status, OTHERWISE),
     }

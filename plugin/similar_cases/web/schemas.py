@@ -33,7 +33,6 @@ class Problem(BaseModel):
     title: str = Field(description="what is wrong in general")
     status: int = Field(ge=400, le=599)
     detail: str = Field(description="what was wrong here, and what to do")
-    error: str = Field(description="detail, under the name that programs look for first")
     kind: str = Field(alias="class", description="class of the error")
     advice: str = Field(description="what helps in general")
 

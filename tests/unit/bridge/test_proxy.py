@@ -118,7 +118,7 @@ def test_an_answer_beyond_memory_is_refused_where_it_cannot_be_streamed(bench: B
 def test_a_request_that_is_too_long_is_refused(bench: Bench, output: OldOutput, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(proxy_module, "MAX_REQUEST_BYTES", 10)
     assert bench.ask(output, "/echo", "POST", body=b"x" * 11).status == 413
-    assert "10 bytes" in json.loads(output.body)["error"]
+    assert "10 bytes" in json.loads(output.body)["detail"]
 
 
 def test_an_absent_worker_is_a_503_with_the_reason(output: OldOutput):
@@ -127,12 +127,12 @@ def test_an_absent_worker_is_a_503_with_the_reason(output: OldOutput):
         bench = Bench(WorkerAddress(f"http://127.0.0.1:{nobody.getsockname()[1]}", TOKEN))
         bench.ask(output, "/health")
     assert output.status == 503
-    assert "is away" in json.loads(output.body)["error"]
+    assert "is away" in json.loads(output.body)["detail"]
     assert output.header("Retry-After") == "5"
 
 
 def test_a_worker_that_has_not_started_says_so(output: OldOutput):
-    assert "not been started" in json.loads(Bench(None).ask(output, "/health").body)["error"]
+    assert "not been started" in json.loads(Bench(None).ask(output, "/health").body)["detail"]
     assert output.status == 503
 
 
@@ -141,7 +141,7 @@ def test_a_slow_worker_holds_a_thread_no_longer_than_the_timeout(address: Worker
     Bench(address, TimeoutSeconds=1).ask(output, "/sleep/3")
     assert output.status == 504
     assert time.monotonic() - started < 1.5
-    assert "in time" in json.loads(output.body)["error"]
+    assert "in time" in json.loads(output.body)["detail"]
 
 
 def test_a_held_worker_holds_at_most_half_of_the_threads(address: WorkerAddress):

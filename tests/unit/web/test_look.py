@@ -164,9 +164,9 @@ class TestRegions:
             ({"shape": [0, 1, 1], "runs": []}, 400, "mask.shape.0"),
         ):
             answer = ask("/region", "POST", json={**body, "mask": {**good, **changes}})
-            assert (answer.status_code, word in answer.get_json()["error"]) == (status, True), changes
+            assert (answer.status_code, word in answer.get_json()["detail"]) == (status, True), changes
         both = {**body, "tracking_uid": "1.2", "mask": good}
-        assert "not both" in ask("/similar", "POST", json=both).get_json()["error"]
+        assert "not both" in ask("/similar", "POST", json=both).get_json()["detail"]
 
     @pytest.mark.parametrize("changes", [{}, {"points": [{"lps": [9999, 0, 0]}]}, {"box": {"lower_lps": [0, 0, 0]}}])
     def test_what_shows_nothing_is_refused(self, archive, ask, changes):

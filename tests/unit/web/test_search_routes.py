@@ -133,7 +133,7 @@ def test_a_frame_asks_about_the_region_that_reaches_into_it(ask, archive, first)
 def test_what_cannot_be_answered_says_why(ask, path, status, word):
     answer = ask(path)
     assert answer.status_code == status
-    assert word in answer.get_json()["error"]
+    assert word in answer.get_json()["detail"]
 
 
 def test_an_unknown_ranking_names_the_known_ones(ask, first):

@@ -179,7 +179,7 @@ def test_a_malformed_query_string_is_400_with_the_reason(http, query):
     answer = http.get(f"{PATH}?{query}")
     assert answer.status_code == 400
     assert answer.content_type == wire.PROBLEM
-    assert answer.get_json()["error"]
+    assert answer.get_json()["detail"]
     assert not http.asked.queries
 
 
@@ -279,7 +279,7 @@ def test_a_body_asks_by_region_in_dicom_json(http):
 def test_a_malformed_body_is_400_and_says_where(http, change, place):
     answer = http.post("/similar", json={**BODY, **change})
     assert (answer.status_code, answer.get_json()["class"] in ("InvalidRequest", "InvalidUid")) == (400, True)
-    assert place in answer.get_json()["error"]
+    assert place in answer.get_json()["detail"]
     assert not http.asked.queries
 
 

@@ -23,7 +23,7 @@ async function answered(path, options) {
   }
   if (answer.ok) return answer;
   const body = await answer.json().catch(() => ({}));
-  throw new WorkerError(body.error || "", answer.status);
+  throw new WorkerError(body.detail || "", answer.status);
 }
 
 /** The same, asked again where the worker is busy or away for a moment (503, 504). */
