@@ -2,7 +2,7 @@
 
 Runs in Orthanc's HTTP threads, several at a time. They share the interpreter, so each waits on a socket alone; none is
 held beyond the timeout, and at most half of Orthanc's threads are held at a time, so that Orthanc's other routes answer
-even when the worker does not.
+even when the worker does not. A request lies in Orthanc's memory until it is answered, so few long ones are let in.
 """
 
 import http.client
@@ -20,6 +20,8 @@ from similar_cases.bridge.questions import headers_of, target_of
 
 #: a series of images may come with a query
 MAX_REQUEST_BYTES = 512 * 1024 * 1024
+#: a request above this is a long one, of which at most so many are held at a time
+LONG_FROM_BYTES, MAX_LONG_REQUESTS = 8 * 1024 * 1024, 2
 #: without streaming, an answer lies in memory as a whole
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
@@ -37,22 +39,25 @@ class Proxy:
         self._habits = habits
         self._log_error = log_error
         self._free = threading.BoundedSemaphore(max(1, config.http_threads // 2))
+        self._free_for_long = threading.BoundedSemaphore(MAX_LONG_REQUESTS)
 
     def answer(self, output: RestOutput, path: str, **request: Any) -> None:
         """Answer one request; Orthanc's REST callback."""
         if self._habits.is_rehearsal(request):
             self._send(output, self._habits.rehearse(request))
             return
-        if len(request.get("body", b"")) > MAX_REQUEST_BYTES:
+        size = len(request.get("body") or b"")
+        if size > MAX_REQUEST_BYTES:
             self._send(output, refusal(413, f"the request is longer than {MAX_REQUEST_BYTES} bytes"))
             return
-        if not self._free.acquire(blocking=False):
-            self._send(output, refusal(503, "too many requests wait for the worker", retry_after_seconds=1))
-            return
-        try:
-            self._forward(output, path, request)
-        finally:
-            self._free.release()
+        with ExitStack() as held:
+            if not _taken(self._free, held):
+                self._send(output, refusal(503, "too many requests wait for the worker", retry_after_seconds=1))
+            elif size > LONG_FROM_BYTES and not _taken(self._free_for_long, held):
+                why = "too many requests with images wait for the worker"
+                self._send(output, refusal(503, why, retry_after_seconds=RETRY_AFTER_SECONDS))
+            else:
+                self._forward(output, path, request)
 
     def _forward(self, output: RestOutput, path: str, request: dict[str, Any]) -> None:
         with ExitStack() as open_connection:
@@ -79,6 +84,14 @@ class Proxy:
 
     def _send(self, output: RestOutput, answer: Answer) -> None:
         send(output, answer, types_errors_itself=self._habits.types_errors_itself)
+
+
+def _taken(room: threading.BoundedSemaphore, held: ExitStack) -> bool:
+    """Take one place, given back with `held`, where there is one now."""
+    if not room.acquire(blocking=False):
+        return False
+    held.callback(room.release)
+    return True
 
 
 def _answer_of(exchange: Exchange, response: http.client.HTTPResponse, *, can_stream: bool) -> Answer:

@@ -156,6 +156,21 @@ def test_a_held_worker_holds_at_most_half_of_the_threads(address: WorkerAddress)
     assert bench.ask(OldOutput(), "/health").status == 200
 
 
+def test_few_long_requests_are_held_at_a_time(address: WorkerAddress, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proxy_module, "LONG_FROM_BYTES", 10)
+    monkeypatch.setattr(proxy_module, "MAX_LONG_REQUESTS", 1)
+    bench = Bench(address, TimeoutSeconds=5)  # of 4 threads, 2 of which may wait for the worker
+    held = threading.Thread(target=bench.ask, args=(OldOutput(), "/sleep/1", "POST"), kwargs={"body": b"x" * 11})
+    held.start()
+    time.sleep(0.3)
+    refused = bench.ask(OldOutput(), "/echo", "POST", body=b"x" * 11)
+    assert (refused.status, refused.header("Retry-After")) == (503, "5")
+    assert "with images" in json.loads(refused.body)["detail"]
+    assert bench.ask(OldOutput(), "/echo", "POST", body=b"x" * 10).status == 200
+    held.join()
+    assert bench.ask(OldOutput(), "/echo", "POST", body=b"x" * 11).status == 200
+
+
 def test_a_wrong_token_is_the_workers_word(worker: Worker, output: OldOutput):
     bench = Bench(WorkerAddress(f"http://127.0.0.1:{worker.server_port}", "wrong"))
     assert bench.ask(output, "/health").status == 401
