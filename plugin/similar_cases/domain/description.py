@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -37,7 +38,7 @@ class RadiomicsRecipe:
     max_voxels: int | None = 200_000
     library: str = ""
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that change when any value would."""
         return fingerprint(asdict(self))
@@ -93,7 +94,7 @@ class EmbeddingSpace:
     size: int
     metric: str = "cosine"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits that tell this space from every other."""
         return fingerprint(asdict(self))

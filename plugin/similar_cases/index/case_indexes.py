@@ -28,6 +28,8 @@ from similar_cases.index.schema import cases, meta, removed, vectors
 BATCH = 20_000
 #: answers of the catalogue to conditions that are kept until it changes
 _KEPT = 64
+#: asked before every query, so that it is not put together anew
+_GENERATION = select(meta.c.value).where(meta.c.name == "generation")
 
 
 @dataclass
@@ -204,7 +206,7 @@ class CaseSet(Collection[str]):
 
 def generation_of(connection: Connection) -> int:
     """Return the catalogue's generation, which grows with every change of vectors."""
-    return int(connection.execute(select(meta.c.value).where(meta.c.name == "generation")).scalar_one())
+    return int(connection.execute(_GENERATION).scalar_one())
 
 
 def removed_since(connection: Connection, generation: int, space_id: str = "") -> list[str]:

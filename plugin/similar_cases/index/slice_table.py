@@ -57,6 +57,7 @@ class SliceTable:
         self._lock = threading.Lock()
         self._blocks: list[_Block] = []
         self._uids: list[str] = []
+        self._came: list[int] = []
         self._number_of: dict[str, int] = {}
 
     def nearest(
@@ -79,21 +80,24 @@ class SliceTable:
                 found += _nearest_in(query, block, count, allowed)
             return self._hits(found, len(query), count)
 
-    def sets(self, case_uids: Collection[str] | None = None) -> dict[str, Rows]:
-        """Return Case UID → its (n, size) slices; of all Cases where none are named."""
+    def sets(self, after: int = 0) -> dict[str, Rows]:
+        """Return Case UID → its (n, size) slices, of the Cases that came after the catalogue's generation `after`."""
         with self._lock:
             self._refresh()
-            numbers = (
-                None if case_uids is None else {self._number_of[uid] for uid in case_uids if uid in self._number_of}
-            )
             parts: dict[int, list[Rows]] = {}
             for block in self._blocks:
                 starts = np.flatnonzero(np.diff(block.owners, prepend=-1))
                 for start, end in zip(starts, [*starts[1:], len(block.owners)], strict=True):
                     owner = int(block.owners[start])
-                    if self._number_of.get(self._uids[owner]) == owner and (numbers is None or owner in numbers):
+                    if self._came[owner] > after and self._number_of.get(self._uids[owner]) == owner:
                         parts.setdefault(owner, []).append(block.rows[start:end])
             return {self._uids[owner]: np.concatenate(rows) for owner, rows in parts.items()}
+
+    def case_uids(self) -> frozenset[str]:
+        """Return the Cases that have slices."""
+        with self._lock:
+            self._refresh()
+            return frozenset(self._number_of)
 
     def refreshed(self) -> int:
         """Read what is new, and return the catalogue's generation."""
@@ -140,6 +144,7 @@ class SliceTable:
             )
             for part in connection.execution_options(yield_per=_BATCH).execute(query).partitions(_BATCH):
                 self._blocks.append(self._block([(row[0], encoding.from_half(row[1], self._size)) for row in part]))
+            self._came += [generation] * (len(self._uids) - len(self._came))
             self._generation = generation
         if len(self._blocks) > _MAX_BLOCKS:
             self._merge()

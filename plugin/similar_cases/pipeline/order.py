@@ -31,6 +31,8 @@ from similar_cases.rank.ranking import (
 )
 
 Values = NDArray[np.float64]
+#: so many times what is wanted is looked at first, and as many times more where too few may be answers
+_DEEPER = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,11 +201,18 @@ def _woven(parts: Parts, uids: Sequence[str]) -> Values:
 
 
 def _best_of(uids: Sequence[str], values: Values, count: int, allowed: Allowed) -> set[str]:
-    """Return the `count` best that may be answers; equal ones by UID."""
-    at = np.array(
-        [place for place in np.flatnonzero(np.isfinite(values)).tolist() if allowed.holds(uids[place])], dtype=np.intp
-    )
-    if len(at) > count:
-        least = np.partition(values[at], len(at) - count)[len(at) - count]
-        at = at[values[at] >= least]
-    return {uid for _, uid in sorted((-float(values[place]), uids[place]) for place in at)[:count]}
+    """Return the `count` best that may be answers; equal ones by UID.
+
+    Whether a Case may be one is asked of the best alone, and of more of them only while too few may.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    near, depth = known[:0], count
+    may: list[int] = []
+    while len(may) < count and len(near) < len(known):
+        depth *= _DEEPER
+        near = known
+        if depth < len(known):
+            least = np.partition(values[known], len(known) - depth)[len(known) - depth]
+            near = known[values[known] >= least]
+        may = [place for place in near.tolist() if allowed.holds(uids[place])]
+    return {uid for _, uid in sorted((-float(values[place]), uids[place]) for place in may)[:count]}

@@ -52,6 +52,18 @@ def level_of(ranking: Ranking, question: Question) -> Level:
     return Level.REGION if ranking.retrieval is Retrieval.REGION else question.level
 
 
+@dataclass(frozen=True, eq=False)
+class _Pooled:
+    """The Volumes' pooled vectors at a generation of the catalogue: Case UID → (size,), and (n, size) in its order.
+
+    A vector that says nothing, as where the slices cancel out, is all zeros in `units`.
+    """
+
+    generation: int
+    vectors: dict[str, NDArray[np.float32]]
+    units: NDArray[np.float32]
+
+
 class Retriever:
     """Finds candidates. May be shared by threads."""
 
@@ -60,7 +72,7 @@ class Retriever:
         self._slices = SliceTable(
             tools.worklist.catalogue.engine, tools.embedder.slice_space.id, tools.embedder.slice_space.size
         )
-        self._pooled: dict[Pooling, tuple[int, list[str], NDArray[np.float32]]] = {}
+        self._pooled: dict[Pooling, _Pooled] = {}
 
     def appearances(self, question: Question, ranking: Ranking, allowed: Allowed) -> dict[str, float]:
         """Return the candidates that look like what is asked about: Case UID → appearance, 0 to 1.
@@ -111,21 +123,27 @@ class Retriever:
         asked = pool(shown.vectors, ranking.pooling)
         if not np.linalg.norm(asked):
             raise InvalidRequest(f"the slices shown have no {ranking.pooling} that compares")
-        uids, matrix = self._pooled_matrix(ranking.pooling)
-        cosines = np.round((matrix @ _unit(asked[None])[0]).astype(np.float64), _DECIMALS)
-        kept = {uid: float(cosine) for uid, cosine in zip(uids, cosines, strict=True) if allowed.holds(uid)}
+        held = self._pooled_volumes(ranking.pooling)
+        cosines = np.round((held.units @ _unit(asked[None])[0]).astype(np.float64), _DECIMALS)
+        cosines[~held.units.any(axis=1)] = np.nan
+        kept = {
+            uid: float(cosine)
+            for uid, cosine in zip(held.vectors, cosines, strict=True)
+            if np.isfinite(cosine) and allowed.holds(uid)
+        }
         return _best(kept, ranking.pool)
 
-    def _pooled_matrix(self, how: Pooling) -> tuple[list[str], NDArray[np.float32]]:
-        """Return the Volumes and their pooled vectors, made anew when the catalogue has changed."""
+    def _pooled_volumes(self, how: Pooling) -> _Pooled:
+        """Return the Volumes and their pooled vectors; those that came since the last question are pooled now."""
         generation, held = self._slices.refreshed(), self._pooled.get(how)
-        if held is None or held[0] != generation:
-            pooled = {uid: pool(rows, how) for uid, rows in sorted(self._slices.sets().items())}
-            made = {uid: vector for uid, vector in pooled.items() if np.linalg.norm(vector)}
-            size = self._tools.embedder.slice_space.size
-            matrix = np.array(list(made.values()), dtype=np.float32).reshape(len(made), size)
-            held = self._pooled[how] = (generation, list(made), _unit(matrix))
-        return held[1], held[2]
+        if held is None or held.generation != generation:
+            came = self._slices.sets(held.generation if held else 0)
+            vectors = {**(held.vectors if held else {}), **{uid: pool(rows, how) for uid, rows in came.items()}}
+            uids = sorted(self._slices.case_uids() & vectors.keys())
+            matrix = np.array([vectors[uid] for uid in uids], dtype=np.float32)
+            matrix = matrix.reshape(len(uids), self._tools.embedder.slice_space.size)
+            held = self._pooled[how] = _Pooled(generation, dict(zip(uids, matrix, strict=True)), _unit(matrix))
+        return held
 
 
 def _votes(hits: list[list[Hit]], how: Vote, most: int) -> list[tuple[str, float]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.small_archive import SmallArchive
+from tests.small_archive import SmallArchive, images_of, phantom
 
 from similar_cases.domain.description import Level
 from similar_cases.domain.errors import InvalidRequest
@@ -13,6 +13,7 @@ from similar_cases.index.vector_sets import VectorSets
 from similar_cases.pipeline.find_similar import SimilarityFinder
 from similar_cases.rank.pooling import Pooling, pool
 from similar_cases.rank.ranking import BUILT_IN, Fusion, Ranking, Rankings
+from similar_cases.worker.loop import JobLoop
 
 ANSWERING = sorted(set(BUILT_IN) - {"radiomics-learned", "learned", "text", "hybrid"})
 
@@ -204,3 +205,24 @@ def test_filters_hold_for_slices_too(hospital):
 def test_what_the_first_question_needs_can_be_read_before(hospital, tmp_path):
     assert SimilarityFinder(hospital.archive.open_tools()).warm() == 12
     assert SimilarityFinder(SmallArchive(tmp_path).tools).warm() == 0
+
+
+def test_pooled_volumes_follow_the_archive(tmp_path):
+    archive = SmallArchive(tmp_path)
+    finder = SimilarityFinder(archive.tools)
+    query = SimilarityQuery(series=indexed(archive, "first", 0), rank_by="volume-mean")
+    second, third = indexed(archive, "second", 1), indexed(archive, "third", 2)
+    assert {found.case.series for found in finder.find(query).cases} == {second, third}
+    archive.take_away(second)
+    archive.tools.worklist.forget([second.series_uid])
+    fourth = indexed(archive, "fourth", 3)
+    answer = finder.find(query)
+    assert {found.case.series for found in answer.cases} == {third, fourth}
+    assert scores(answer) == scores(SimilarityFinder(archive.open_tools()).find(query))
+
+
+def indexed(archive: SmallArchive, key: str, seed: int):
+    series = archive.put(images_of(phantom(key, seed=seed)))
+    archive.seen()
+    JobLoop(archive.tools, "test").run_until_empty()
+    return series
