@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "plugin"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+SCRIPTS = sorted(PACKAGE.rglob("*.js"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "generic", "others"}
 
 MAX_MODULE_LINES = 400
@@ -36,6 +37,14 @@ def body_lines(function: ast.FunctionDef) -> int:
 def test_module_is_a_room_with_a_name(module):
     assert len(module.read_text().splitlines()) <= MAX_MODULE_LINES
     assert module.stem not in FORBIDDEN_NAMES
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_script_of_the_page_is_a_room_that_says_what_is_in_it(script):
+    lines = script.read_text("utf-8").splitlines()
+    assert len(lines) <= MAX_MODULE_LINES
+    assert lines[0].startswith(("// ", "/* "))
+    assert script.stem not in FORBIDDEN_NAMES
 
 
 def test_functions_are_short():

@@ -45,10 +45,15 @@ export class Answers {
 
   // --- what is shown -----------------------------------------------------------------------------------------
 
-  searching() {
-    this.root.setAttribute("aria-busy", "true");
+  /** What stands here answers another question. */
+  outdated() {
     delete this.root.dataset.shown;
     delete this.root.dataset.pictures;
+  }
+
+  searching() {
+    this.root.setAttribute("aria-busy", "true");
+    this.outdated();
     if (!this.cards.length || !this.answer) show(this.root, element("p", { class: "quiet" }, WORDS.searching));
   }
 

@@ -4,9 +4,9 @@ import { pictureOf } from "./client.js";
 import { element, facts } from "./dom.js";
 import { carried, presets, table } from "./grey.js";
 import { extentOf, planeMask, section } from "./mask.js";
-import { voxelsOf } from "./stage.js";
 import * as say from "./strings.js";
 import { INKS, stroke } from "./view.js";
+import { voxelsOf } from "./volume.js";
 
 const { AUTHORS, PARTS, SEXES, WORDS } = say;
 const PLANE = { name: "picture", axis: 0, across: { axis: 2, flip: false }, down: { axis: 1, flip: false } };

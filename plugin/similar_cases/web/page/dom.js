@@ -34,3 +34,6 @@ export function facts(pairs) {
     known.map(([term, value]) => [element("dt", {}, term), element("dd", {}, value)]),
   );
 }
+
+/** Call `then` when what was changed is on the screen. */
+export const afterDrawing = (then) => window.requestAnimationFrame(() => window.requestAnimationFrame(then));

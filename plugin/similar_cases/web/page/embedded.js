@@ -25,12 +25,12 @@ export function viewerOf(find) {
   };
 }
 
-/** A measurement as a point in its middle and, of two points or more, a box round it. */
+/** A measurement as a point in its middle and, of two points or more, a box round it; null of none. */
 export function promptsOf(points) {
   if (!points.length) return null;
   const middle = [0, 1, 2].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
   let longest = 0;
   for (const one of points) for (const other of points) longest = Math.max(longest, Math.hypot(...one.map((value, axis) => value - other[axis])));
-  if (!longest) return { middle, box: null };
-  return { middle, box: [middle.map((value) => value - longest / 2), middle.map((value) => value + longest / 2)] };
+  const corner = (side) => middle.map((value) => value + (side * longest) / 2);
+  return { points: [{ lps: middle, positive: true }], box: longest ? { lower_lps: corner(-1), upper_lps: corner(1) } : null };
 }

@@ -1,19 +1,21 @@
 // The light box: one series in three planes, and, to compare, another one beside it.
 
+import { Beside } from "./beside.js";
 import { middleOf, pictureOf } from "./client.js";
 import { element, show } from "./dom.js";
 import { carried, firstWindow, presets } from "./grey.js";
-import { linkOf } from "./link.js";
 import { planeMask } from "./mask.js";
 import { Scene } from "./scene.js";
 import { KEYS, WORDS, comparedWith, loadedPart, viewName } from "./strings.js";
+import { Toolbar, keyHelp } from "./toolbar.js";
 import { View } from "./view.js";
-import { Volume, load } from "./volume.js";
-
-const TOOLS = ["point", "box", "window", "pan"];
+import { load, volumeOfPicture } from "./volume.js";
 
 export class Stage {
-  /** `does`: {point, box, undo, compared(case or null), problem(error)}. */
+  /**
+   * `does`: {point(lps, positive), box(lower, upper), undo(), number(number), opened(volume), whole(), windowed(),
+   * left(found), problem(error)}.
+   */
   constructor(does) {
     this.does = does;
     this.scene = new Scene();
@@ -31,40 +33,30 @@ export class Stage {
       hover: (index) => this.probe(index),
     };
     this.views = [0, 1, 2].map((number) => new View(this.scene, number, viewName(number), keys));
+    this.toolbar = new Toolbar({
+      tool: (name) => this.setTool(name),
+      toggle: (name) => this.toggle(name),
+      fit: () => this.fit(),
+      centre: () => this.centre(),
+      window: (at) => this.setWindow(at),
+      number: (number) => does.number(number),
+    });
     this.small = element("div", { class: "small-views" }, this.views[1].root, this.views[2].root);
     this.beside = element("div", { class: "beside", hidden: true });
     this.frame = element("div", { class: "views" }, this.views[0].root, this.small, this.beside);
     this.state = element("p", { class: "stage-state quiet" });
     this.value = element("span", { class: "number probe", "aria-hidden": "true" });
     this.progress = element("progress", { class: "loading", max: 1, value: 0, hidden: true, "aria-label": WORDS.loadingImages });
-    this.root = element("section", { class: "stage", "aria-label": WORDS.images }, this.toolbar(), this.frame, this.progress,
+    this.root = element("section", { class: "stage", "aria-label": WORDS.images }, this.toolbar.root, this.frame, this.progress,
       element("div", { class: "foot" }, this.state, this.value, keyHelp()));
     this.scene.listen((what) => this.followed(what));
+    this.toolbar.press(this.scene);
   }
 
-  toolbar() {
-    const button = (name, word, act, pressed) =>
-      element("button", { type: "button", "data-act": name, title: word.title, "aria-pressed": pressed, onclick: act }, word.text || word);
-    this.buttons = Object.fromEntries([
-      ...TOOLS.map((tool) => [tool, button(tool, KEYS.tools[tool], () => this.setTool(tool), String(tool === "point"))]),
-      ["isNegative", button("isNegative", KEYS.outside, () => this.toggle("isNegative"), "false")],
-      ["showsRegions", button("showsRegions", KEYS.regions, () => this.toggle("showsRegions"), "true")],
-      ["showsCrosshair", button("showsCrosshair", KEYS.crosshair, () => this.toggle("showsCrosshair"), "false")],
-      ["fit", button("fit", KEYS.fit, () => this.fit())],
-      ["centre", button("centre", KEYS.centre, () => this.centre())],
-    ]);
-    this.windows = element("select", { "aria-label": WORDS.window, onchange: () => this.setWindow(this.windows.selectedIndex) });
-    this.numbers = element("select", { "aria-label": WORDS.volumeChoice, hidden: true, onchange: () => this.does.number(Number(this.numbers.value)) });
-    const { point, box, window, pan, ...rest } = this.buttons;
-    return element(
-      "div",
-      { class: "tools", role: "toolbar", "aria-label": WORDS.tools },
-      element("div", { class: "group", role: "group", "aria-label": WORDS.tool }, point, box, window, pan),
-      rest.isNegative,
-      this.windows,
-      element("div", { class: "group" }, rest.showsRegions, rest.showsCrosshair, rest.fit, rest.centre),
-      this.numbers,
-    );
+  /** What the greys of the images mean: {window, unit, range}; null before there are any. */
+  get greys() {
+    const { volume, window } = this.scene;
+    return volume && { window, unit: volume.unit, range: volume.range };
   }
 
   // --- what is shown -----------------------------------------------------------------------------------------
@@ -129,7 +121,7 @@ export class Stage {
       this.frame.classList.remove("poster");
       this.put(volume, place, this.known?.body_part_examined, window);
       performance.mark("first-slice");
-      this.volumes(volume.told);
+      this.toolbar.offerVolumes(volume.told);
       this.does.opened?.(volume);
     }
     this.progress.value = volume.loaded / total;
@@ -146,20 +138,25 @@ export class Stage {
   put(volume, place, bodyPart, window = null) {
     const chosen = window || firstWindow(volume.unit, volume.range, bodyPart);
     this.choices = presets(volume.unit, volume.range);
-    show(this.windows, this.choices.map((one) => element("option", {}, one.name)), element("option", { hidden: true }, WORDS.ownWindow));
+    this.toolbar.offerWindows(this.choices);
     this.scene.open(volume, chosen, volume.grid.toIndex(place));
   }
 
-  volumes({ volumes, number }) {
-    this.numbers.hidden = volumes.length < 2;
-    show(this.numbers, volumes.map((one) =>
-      element("option", { value: one.number, selected: one.number === number }, one.label || `${WORDS.volume} ${one.number + 1}`)));
+  /** Forget what is shown, so that another volume of the series may come in its place. */
+  forget() {
+    this.real = "";
+  }
+
+  /** The same, and the next volume begins where this one is looked at. */
+  keepPlace() {
+    this.wantsPlace = this.scene.volume?.grid.toLps(this.scene.cursor);
+    this.forget();
   }
 
   followed(what) {
+    this.toolbar.press(this.scene);
     if (what === "window" && this.choices) {
-      const at = this.choices.findIndex((one) => one.name === this.scene.window.name);
-      this.windows.selectedIndex = at < 0 ? this.choices.length : at;
+      this.toolbar.chooseWindow(this.scene.window);
       this.does.windowed?.();
     }
     if (what === "cursor") {
@@ -182,13 +179,12 @@ export class Stage {
 
   setTool(tool) {
     this.scene.tool = tool;
-    TOOLS.forEach((name) => this.buttons[name].setAttribute("aria-pressed", String(name === tool)));
     this.frame.dataset.tool = tool;
+    this.scene.changed();
   }
 
   toggle(name) {
     this.scene[name] = !this.scene[name];
-    this.buttons[name].setAttribute("aria-pressed", String(this.scene[name]));
     if (this.other && name !== "isNegative") {
       this.other.scene[name] = this.scene[name];
       this.other.scene.changed();
@@ -266,126 +262,4 @@ export class Stage {
     this.scene.changed();
     if (byHand) this.does.left(found);
   }
-}
-
-/** The answer beside the question. */
-class Beside {
-  constructor(found, stage, match) {
-    Object.assign(this, { found, stage, match, scene: new Scene(), link: null, around: 0 });
-    this.scene.tool = "pan";
-    this.scene.showsCrosshair = stage.scene.showsCrosshair;
-    this.scene.showsRegions = stage.scene.showsRegions;
-    const keys = { toggle: (name) => stage.toggle(name), link: () => stage.setLinked(!stage.isLinked), centre: () => stage.centre(), window: (step) => stage.nextWindow(step) };
-    this.views = [new View(this.scene, 0, comparedWith(found), keys)];
-    this.state = element("p", { class: "quiet beside-state", role: "status" }, WORDS.loadingImages);
-    this.loading = new AbortController();
-    this.unhear = stage.scene.listen((what) => what === "window" && this.sameWindow());
-  }
-
-  async open(regionOf) {
-    const { found, scene } = this;
-    const begin = (volume) => this.matched(volume) || found.region?.centroid_lps || volume.grid.toLps(volume.grid.middle());
-    const region = found.region ? regionOf(found).catch(() => null) : null;
-    try {
-      const told = await pictureOf(found.case).catch(() => null);
-      if (told && !scene.volume && !this.match) this.put(volumeOfPicture(told), begin);
-      await load({
-        study: found.study, series: found.series, number: found.volume_number, signal: this.loading.signal,
-        opened: (volume) => volume.grid.toIndex(begin(volume))[0],
-        came: async (volume) => {
-          if (scene.volume !== volume) {
-            this.put(volume, begin);
-            this.anchor(volume);
-            this.link = linkOf(this.stage, this);
-          }
-          this.state.textContent = volume.isWhole ? "" : loadedPart(volume.loaded, volume.grid.shape[0]);
-          scene.changed("voxels");
-        },
-      });
-      const outlined = await region;
-      if (outlined && scene.volume) {
-        scene.regions = [{ ...outlined, kind: "answer" }];
-        this.around = outlined.around;
-        this.link = linkOf(this.stage, this);
-        scene.changed();
-        this.stage.centre();
-      }
-      afterDrawing(() => {
-        if (this.stage.other === this) this.stage.frame.dataset.compared = found.case;
-      });
-    } catch (error) {
-      if (!this.loading.signal.aborted) this.state.textContent = error.message || WORDS.workerAway;
-    }
-  }
-
-  /** The place of the frame that matches; null without a match, or before frames are known. */
-  matched(volume) {
-    const k = this.match ? volume.sliceOf(this.match.found) : -1;
-    const [, j, i] = volume.grid.middle();
-    return k < 0 ? null : volume.grid.toLps([k, j, i]);
-  }
-
-  /** Show both matching slices, and scroll on from there. */
-  anchor(volume) {
-    const asked = this.stage.scene;
-    const [here, there] = this.match ? [asked.volume?.sliceOf(this.match.asked) ?? -1, volume.sliceOf(this.match.found)] : [-1, -1];
-    if (here < 0 || there < 0 || asked.volume.planes[0].name !== volume.planes[0].name) return;
-    asked.anchor = here;
-    this.scene.anchor = there;
-    asked.step(0, here - Math.round(asked.cursor[0]));
-  }
-
-  put(volume, begin) {
-    const asked = this.stage.scene;
-    const window = asked.volume ? carried(asked.window, asked.volume, volume) : presets(volume.unit, volume.range)[0];
-    this.scene.open(volume, window, volume.grid.toIndex(begin(volume)));
-  }
-
-  sameWindow() {
-    const asked = this.stage.scene;
-    if (this.scene.volume && asked.volume) this.scene.setWindow(carried(asked.window, asked.volume, this.scene.volume));
-  }
-
-  centre(field) {
-    const place = this.scene.regions[0]?.centroid || this.found.region?.centroid_lps;
-    if (!place) return;
-    if (!this.stage.isLinked) this.scene.goTo(place);
-    this.views.forEach((view) => view.zoomTo(place, field));
-  }
-
-  close() {
-    this.stage.scene.anchor = null;
-    this.loading.abort();
-    this.unhear();
-    this.link?.close();
-    this.views.forEach((view) => view.close());
-  }
-}
-
-/** Call `then` when what was changed is on the screen. */
-export const afterDrawing = (then) => window.requestAnimationFrame(() => window.requestAnimationFrame(then));
-
-/** A key picture as a volume of one slice, on its own place in the patient. */
-export function volumeOfPicture(told) {
-  const { rows, columns, spacing_mm: [down, across] } = told;
-  const depth = Math.hypot(...told.affine.slice(0, 3).map((row) => row[0]));
-  const volume = new Volume({ ...told, shape: [1, rows, columns], spacing_mm: [depth, down, across] });
-  volume.take(0, voxelsOf(told.voxels));
-  return volume;
-}
-
-export function voxelsOf(base64) {
-  const text = window.atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-  return new Int16Array(bytes.buffer);
-}
-
-function keyHelp() {
-  return element(
-    "details",
-    { class: "keys" },
-    element("summary", {}, WORDS.keys),
-    element("dl", { class: "facts", id: "keys" }, KEYS.help.map(([keys, act]) => [element("dt", {}, keys), element("dd", {}, act)])),
-  );
 }

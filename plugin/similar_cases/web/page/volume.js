@@ -87,3 +87,19 @@ export async function load({ study, series, number = 0, opened, came, signal }) 
   await Promise.all(Array.from({ length: AT_A_TIME }, next));
   return volume;
 }
+
+/** A key picture as a volume of one slice, on its own place in the patient. */
+export function volumeOfPicture(told) {
+  const { rows, columns, spacing_mm: [down, across] } = told;
+  const depth = Math.hypot(...told.affine.slice(0, 3).map((row) => row[0]));
+  const volume = new Volume({ ...told, shape: [1, rows, columns], spacing_mm: [depth, down, across] });
+  volume.take(0, voxelsOf(told.voxels));
+  return volume;
+}
+
+export function voxelsOf(base64) {
+  const text = window.atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return new Int16Array(bytes.buffer);
+}
