@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from similar_cases.domain.description import EmbeddingSpace, RadiomicsRecipe
     from similar_cases.index.case_index import CaseIndex
     from similar_cases.models.model_file import ModelFile
+    from similar_cases.pacs.caller_rights import CallerRights
     from similar_cases.pacs.client import PacsClient
     from similar_cases.pacs.http import HttpAccess
     from similar_cases.pacs.orthanc_changes import OrthancFeed
@@ -202,6 +203,13 @@ def open_feed(settings: Settings) -> OrthancFeed:
     from similar_cases.pacs.orthanc_changes import OrthancFeed
 
     return OrthancFeed(settings.pacs.orthanc_url, http_access(settings))
+
+
+def open_caller_rights(settings: Settings) -> CallerRights:
+    """Return who asks Orthanc, with a caller's own credentials, what they may read."""
+    from similar_cases.pacs.caller_rights import CallerRights
+
+    return CallerRights(settings.pacs.orthanc_url, http_access(settings))
 
 
 def open_segmenter(settings: Settings) -> Segmenter:

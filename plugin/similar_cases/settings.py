@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
+from pydantic.types import StringConstraints
 
 from similar_cases.domain.errors import InvalidSettings
 
@@ -26,6 +27,9 @@ Layer = Mapping[str, Mapping[str, object]]
 
 
 FromJson = BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value)
+FromCommas = BeforeValidator(
+    lambda value: tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+)
 ViewerAddress = Annotated[str, Field(pattern=r"^(/[^/]|https?://|weasis://).*\{study\}")]
 
 
@@ -171,7 +175,7 @@ class RankSettings(Section):
 class WorkerSettings(Section):
     """The job loop."""
 
-    modalities: tuple[str, ...] = Field(
+    modalities: Annotated[tuple[Annotated[str, StringConstraints(to_upper=True)], ...], FromCommas] = Field(
         default=("CT", "MR", "PT"), description="Modalities that are indexed; in the environment separated by commas."
     )
     attempts: int = Field(default=5, gt=0, description="How often a job is tried before it is given up.")
@@ -185,13 +189,6 @@ class WorkerSettings(Section):
     reconcile_seconds: float = Field(
         default=30.0, gt=0, description="How often Orthanc's changes are read without a nudge."
     )
-
-    @field_validator("modalities", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(word.strip().upper() for word in value.split(",") if word.strip())
-        return value
 
 
 class WebSettings(Section):
@@ -209,6 +206,10 @@ class WebSettings(Section):
     viewers: Annotated[dict[str, ViewerAddress], FromJson] = Field(
         default={},
         description="Viewers besides Orthanc's own: address by name, with {study}, {series}; JSON in the env.",
+    )
+    caller_credentials: Annotated[tuple[Annotated[str, StringConstraints(to_lower=True)], ...], FromCommas] = Field(
+        default=(),
+        description="Headers by which Orthanc is asked what a caller may read; none: whoever may ask sees everything.",
     )
     audit_days: int = Field(
         default=365, ge=0, description="How long the catalogue keeps who asked what; 0 leaves the log's lines alone."

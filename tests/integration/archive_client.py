@@ -206,26 +206,58 @@ def archive(
 
 
 @contextmanager
-def archive_elsewhere(folder: Path, version: Version) -> Iterator[ArchiveClient]:
-    """Run an Orthanc with the plugin, and a worker that it does not start, as two machines would."""
+def archive_elsewhere(
+    folder: Path,
+    version: Version,
+    *,
+    users: Mapping[str, str] | None = None,
+    section: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ArchiveClient]:
+    """Run an Orthanc with the plugin, and a worker that it does not start, as two machines would.
+
+    Args:
+        folder: of the worker, and of Orthanc.
+        version: which Orthanc.
+        users: name → password; the client, and the worker, are the first. None asks for no password.
+        section: further keys of the section ``SimilarCases``.
+        overrides: further options of Orthanc.
+        environment: further variables of the worker.
+    """
     token, port, worker_dir = "elsewhere", free_port(), folder / "worker"
     with ExitStack() as running:
         server = running.enter_context(
             orthanc_server(
-                folder, version=version, worker="external", worker_url=f"http://127.0.0.1:{port}", token=token
+                folder,
+                version=version,
+                worker="external",
+                worker_url=f"http://127.0.0.1:{port}",
+                token=token,
+                section=section,
+                overrides={**_asking_for(users), **(overrides or {})},
             )
         )
-        environment = {
+        first = next(iter(users.items())) if users else None
+        server.rest.auth = first
+        own = {
             wire.ENV_TOKEN: token,
             wire.ENV_PORT: str(port),
             wire.ENV_ORTHANC_URL: server.url,
             wire.ENV_DATA_DIR: str(worker_dir),
             **ONLY_ANNOTATED,
+            **({"SIMILAR_CASES_PACS__USERNAME": first[0], "SIMILAR_CASES_PACS__PASSWORD": first[1]} if first else {}),
+            **(environment or {}),
         }
-        running.enter_context(_worker(worker_dir, environment))
+        running.enter_context(_worker(worker_dir, own))
         client = _client(server, worker_dir)
+        client.http.auth = first
         client.wait_until_ready()
         yield client
+
+
+def _asking_for(users: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"AuthenticationEnabled": True, "RegisteredUsers": dict(users)} if users else {}
 
 
 @contextmanager

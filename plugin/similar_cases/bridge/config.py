@@ -41,6 +41,8 @@ class BridgeConfig:
         data_dir: folder of the worker that the bridge starts; None for a worker elsewhere.
         http_threads: how many requests Orthanc serves at a time.
         authenticates: whether Orthanc asks its callers for a password.
+        caller_credentials: headers, in lower case, that the worker gets so that it can ask Orthanc what a caller may
+            read; none where everyone who may ask sees everything.
     """
 
     enable: bool
@@ -54,6 +56,7 @@ class BridgeConfig:
     data_dir: Path | None
     http_threads: int
     authenticates: bool
+    caller_credentials: tuple[str, ...]
 
 
 #: every key of the section with its default; None where there is none
@@ -65,6 +68,7 @@ DEFAULTS: Mapping[str, Any] = {
     "Modalities": ["CT", "MR", "PT"],
     "RoutePrefix": wire.DEFAULT_PREFIX,
     "TimeoutSeconds": 30,
+    "CallerCredentials": [],
 }
 
 
@@ -102,6 +106,7 @@ def read_config(orthanc: Mapping[str, Any], environment: Mapping[str, str]) -> B
         http_threads=int(orthanc.get("HttpThreadsCount", 50)),
         # Orthanc's own rule: where the option is not given, it follows RemoteAccessAllowed
         authenticates=bool(orthanc.get("AuthenticationEnabled", orthanc.get("RemoteAccessAllowed", False))),
+        caller_credentials=_headers(given, "CallerCredentials"),
     )
 
 
@@ -143,6 +148,16 @@ def _strings(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
     is_list = isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
     _refuse_unless(is_list, f"{key} must be a list of strings, and not empty, not {value!r}")
     return tuple(value)
+
+
+def _headers(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = _strings(given, key) if given[key] != [] else ()
+    for name in names:
+        # a token (RFC 9110 section 5.6.2), and none of the bridge's own
+        is_header = re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", name) is not None
+        is_ours = name.lower() in (wire.TOKEN_HEADER.lower(), wire.USER_HEADER.lower())
+        _refuse_unless(is_header and not is_ours, f"{key}: {name!r} is no header that carries a caller's credentials")
+    return tuple(name.lower() for name in names)
 
 
 def _modalities(given: Mapping[str, Any]) -> tuple[str, ...]:

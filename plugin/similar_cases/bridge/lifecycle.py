@@ -107,6 +107,7 @@ class Bridge:
             **self._environment,
             wire.ENV_MODALITIES: ",".join(self._config.modalities),
             wire.ENV_PREFIX: self._config.route_prefix,
+            wire.ENV_CALLER_CREDENTIALS: ",".join(self._config.caller_credentials),
         }
         return WorkerPlan(
             command=self._config.worker_command,

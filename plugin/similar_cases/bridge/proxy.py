@@ -78,7 +78,8 @@ class Proxy:
         target = target_of(
             path, request.get("get", {}), self._config.route_prefix, is_decoded=self._habits.decodes_arguments
         )
-        headers = headers_of(request, authenticates=self._config.authenticates)
+        credentials = self._config.caller_credentials
+        headers = headers_of(request, authenticates=self._config.authenticates, credentials=credentials)
         response = exchange.ask(request["method"], target, headers, request.get("body"))
         return _answer_of(exchange, response, can_stream=can_stream(output))
 

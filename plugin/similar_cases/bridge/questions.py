@@ -70,15 +70,16 @@ def _query(arguments: Mapping[str, str], *, is_decoded: bool | None) -> str:
 _AS_IS = "%+!$'()*,;:@/?"
 
 
-def headers_of(request: Mapping[str, Any], *, authenticates: bool) -> dict[str, str]:
+def headers_of(request: Mapping[str, Any], *, authenticates: bool, credentials: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the headers that the worker gets.
 
     Args:
         request: the named arguments of Orthanc's callback; names of headers are in lower case there.
         authenticates: whether Orthanc has checked the caller's password; else the caller's word counts for nothing.
+        credentials: further headers, by which the worker asks Orthanc what the caller may read.
     """
     came: Mapping[str, str] = request.get("headers", {})
-    headers = {name: came[name] for name in FORWARDED if name in came}
+    headers = {name: came[name] for name in (*FORWARDED, *credentials) if name in came}
     headers.setdefault("x-forwarded-host", came.get("host", ""))
     user = user_of(came.get("authorization", "")) if authenticates else ""
     return {**headers, wire.USER_HEADER: user} if user else headers

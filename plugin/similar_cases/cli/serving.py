@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from similar_cases.cli.console import Session, answering, log_to_stderr, session
 from similar_cases.domain.errors import InvalidSettings
 from similar_cases.settings import Settings
 from similar_cases.web.services import Services, WebOptions
+
+if TYPE_CHECKING:
+    from similar_cases.web.rights import Rights
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +102,7 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
         pictures=Pictures(tools),
         feedback=FeedbackBook(books.worklist.catalogue.engine),
         audit=AuditBook(books.worklist.catalogue.engine, settings.web.audit_days),
+        rights=_rights(settings, books),
     )
     app = create_app(services, _web_options(settings))
     server = HttpServer(app, settings.web.host, settings.web.port, settings.web.threads)
@@ -115,6 +119,18 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
         logger.info("ending")
         supervisor.stop()
         reconciler.stop()
+
+
+def _rights(settings: Settings, books: bootstrap.Books) -> "Rights | None":
+    """Return who asks Orthanc what a caller may read; None where no header is named."""
+    from similar_cases.web.rights import Rights
+
+    if not settings.web.caller_credentials:
+        return None
+    rights = bootstrap.open_caller_rights(settings)
+    return Rights(
+        credentials=settings.web.caller_credentials, orthanc_ids_of=books.overview.orthanc_ids_of, ask=rights.readable
+    )
 
 
 def _web_options(settings: Settings) -> WebOptions:

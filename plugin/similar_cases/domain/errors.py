@@ -5,6 +5,7 @@
     SimilarCasesError
     ├── InvalidRequest          the caller's words are off                            400
     │   └── InvalidUid          not a DICOM UID                                       400
+    ├── NotAllowed              the caller has no right to that study                 403
     ├── NotFound                nothing under that UID                                404
     ├── NotAcceptable           no media type of ours fits the caller's Accept        406
     ├── TooLarge                over a bound that protects the archive                413
@@ -46,6 +47,10 @@ class InvalidUid(InvalidRequest):
 
 class NotFound(SimilarCasesError):
     """The archive has nothing under that identifier."""
+
+
+class NotAllowed(SimilarCasesError):
+    """The caller has no right to that study."""
 
 
 class NotAcceptable(SimilarCasesError):

@@ -129,7 +129,7 @@ class OrthancFeed:
     def series(self, orthanc_id: str) -> OrthancSeries | None:
         """Return one Series, None where Orthanc has none under that identifier, or one whose UIDs are none."""
         try:
-            told = self._get(f"/series/{_checked(orthanc_id)}")
+            told = self._get(f"/series/{checked_id(orthanc_id)}")
             study = _study_of(self._get(f"/studies/{told['ParentStudy']}"))
         except NotFound:
             return None
@@ -162,7 +162,7 @@ class OrthancFeed:
         if collection is None:
             raise InvalidRequest(f"no level of Orthanc: {level!r}; there are {', '.join(_COLLECTIONS)}")
         try:
-            self._get(f"/{collection}/{_checked(orthanc_id)}")
+            self._get(f"/{collection}/{checked_id(orthanc_id)}")
         except NotFound:
             return False
         return True
@@ -253,7 +253,12 @@ class OrthancFeed:
         return session
 
 
-def _checked(orthanc_id: str) -> str:
+def checked_id(orthanc_id: str) -> str:
+    """Return an identifier of Orthanc's that is one, as it may stand in a path.
+
+    Raises:
+        NotFound: for anything else.
+    """
     if not _ORTHANC_ID.fullmatch(orthanc_id):
         raise NotFound(f"no identifier of Orthanc: {orthanc_id[:60]!r}")
     return orthanc_id

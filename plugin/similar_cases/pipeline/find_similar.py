@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.description import EmbeddingSpace, Level
+from similar_cases.domain.errors import NotAllowed
+from similar_cases.domain.readable import Readable, everything
 from similar_cases.domain.similarity import (
     Certainty,
     MatchedFrames,
@@ -51,14 +53,20 @@ class SimilarityFinder:
         self._orderer = Orderer(Retriever(tools), PartScores(tools, self._populations), self._matching, measures)
         self._frozen = FrozenLists()
 
-    def find(self, query: SimilarityQuery) -> SimilarityAnswer:
+    def find(self, query: SimilarityQuery, readable: Readable = everything) -> SimilarityAnswer:
         """Return the page of similar cases that `query` asks for.
 
         The order is that of the Ranking's score over the candidates that its way of retrieval finds and those that the
         query's own parts find, `Ranking.pool` each; equal scores by UID. A page is a stretch of it; the order is kept
         for a while, so that the next page continues it whatever is ingested meanwhile; reasons are told for the page.
 
+        Args:
+            query: with its page.
+            readable: what the caller may read; the rest of the archive is left out of the list, though it counts in
+                `candidates`.
+
         Raises:
+            NotAllowed: when the query shows, or names, what the caller may not read.
             InvalidRequest: for a query that asks about nothing, an unknown ranking, or what does not go together.
             NotFound: when the Study, Series, Volume, Region, example or list is not known.
             NotReady: when the Series is still to be indexed.
@@ -66,6 +74,8 @@ class SimilarityFinder:
             SegmentationFailed: when the prompts give no Region.
         """
         frozen = self._frozen.get(query, self._state(), lambda name, key: self._list(query, name, key))
+        if readable is not everything:
+            frozen = self._readable(frozen, query, readable)
         whole, asked = frozen.whole, frozen.question.case
         end = query.offset + query.limit
         shown = asked.region if asked and (query.prompts or query.sent) else None
@@ -95,6 +105,20 @@ class SimilarityFinder:
         allowed, total = self._allowed(question, query, ranking)
         whole = self._one_per(query.one_per, self._orderer.order(question, ranking, allowed, self._tools))
         return FrozenList(name, key, question, ranking, whole, total)
+
+    def _readable(self, frozen: FrozenList, query: SimilarityQuery, readable: Readable) -> FrozenList:
+        """Return the list with what the caller may read alone."""
+        shown = {case.series.series_uid for case in frozen.question.shown}
+        if query.sent:  # the caller has what they sent, whether the archive does or not
+            shown = {uid for uid in shown if self._tools.lookups.cases_of(uid)}
+        uids = frozen.whole.case_uids
+        homes = homes_of(self._tools.worklist.catalogue.engine, [*uids, *frozen.question.left_out])
+        named = shown | {homes[uid].series_uid for uid in frozen.question.left_out if uid in homes}
+        may = set(readable(named | {home.series_uid for home in homes.values()}))
+        if not named <= may:
+            raise NotAllowed("the archive does not let you read what you ask about")
+        kept = [at for at, uid in enumerate(uids) if uid in homes and homes[uid].series_uid in may]
+        return replace(frozen, whole=frozen.whole.kept(kept))
 
     def warm(self) -> int:
         """Read the vectors of the model in use, and what chance is worth, and return the number of vectors.

@@ -18,6 +18,7 @@ from similar_cases.web.look import Look
 from similar_cases.web.measures import Measures
 from similar_cases.web.operations import MAX_SERIES, OPERATIONS
 from similar_cases.web.pages import Pages
+from similar_cases.web.rights import guard, readable_by_caller
 from similar_cases.web.services import Services, WebOptions
 from similar_cases.web.similar import FindSimilar
 
@@ -25,6 +26,8 @@ from similar_cases.web.similar import FindSimilar
 def routes(services: Services, options: WebOptions, measures: Measures) -> Blueprint:
     """Return every route of the table of operations; each is answered by the method of the operation's name."""
     api = Blueprint("api", __name__)
+    if services.rights:
+        guard(api, services.rights, services.lookups)
     pages = Pages(options)
     holders = (FindSimilar(services, options), Handlers(services, options, measures), Look(services), pages)
     for operation in OPERATIONS:
@@ -126,7 +129,8 @@ class Handlers:
             offset=offset,
         )
         uids, total = self.services.overview.series_uids(wish)
-        rows = self.services.overview.rows_of(uids)
+        readable = readable_by_caller(self.services.rights)(uids)
+        rows = self.services.overview.rows_of([uid for uid in uids if uid in readable])
         return respond.json_response({"series": self._told(rows), "total": total})
 
     def series_one(self, series: str) -> Response:

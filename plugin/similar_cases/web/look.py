@@ -1,5 +1,6 @@
 """The routes of what the page looks at: volumes, regions, key pictures, and what people say of the answers."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,9 +10,11 @@ from similar_cases import wire
 from similar_cases.domain.errors import InvalidRequest, TooLarge
 from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.volume import Volume
+from similar_cases.index.feedback import Feedback
 from similar_cases.pipeline.volume_cache import LastUsed
 from similar_cases.web import ask, media, plain_json, respond, voxels
 from similar_cases.web.body import read_body
+from similar_cases.web.rights import readable_by_caller, require_readable
 from similar_cases.web.said import FeedbackBody, RegionBody, as_csv, feedback_of
 from similar_cases.web.services import Services
 
@@ -76,6 +79,7 @@ class Look:
         """Segment what points and a box show, there and then."""
         respond.require_json(request)
         asked = read_body(RegionBody, request.get_data())
+        require_readable(self.services.rights, asked.series)
         volume, found = self.services.shelf.region_at(asked.ref, asked.volume_number, asked.prompts())
         return respond.json_response({"volume_number": volume.number, **voxels.region_mask_json(found)})
 
@@ -112,7 +116,7 @@ class Look:
         offered = (wire.JSON, wire.CSV)
         media_type = media.negotiated(request.headers.get("Accept", ""), request.args.get("accept"), offered)
         series = request.args.get("series", "")
-        said = self.services.feedback.all(require_uid(series) if series else "")
+        said = self._readable(self.services.feedback.all(require_uid(series) if series else ""))
         if media_type == wire.JSON:
             return respond.json_response({"feedback": [asdict(one) for one in said]})
         return Response(as_csv(said), content_type=f"{wire.CSV}; charset=utf-8", headers=_DOWNLOAD)
@@ -122,12 +126,19 @@ class Look:
         respond.require_json(request)
         body = read_body(FeedbackBody, request.get_data())
         answered = self.services.lookups.case(body.case)
+        require_readable(self.services.rights, body.asked.series, answered.series.series_uid)
         said = feedback_of(body, answered, respond.user_of(request.headers))
         if body.verdict is None:
             self.services.feedback.take_back(said)
         else:
             self.services.feedback.tell(said)
         return respond.json_response({"asked_uid": said.asked_uid, "verdict": body.verdict})
+
+    def _readable(self, said: Sequence[Feedback]) -> list[Feedback]:
+        """Leave out the words on what the caller may not read."""
+        named = {uid for one in said for uid in (one.asked_series_uid, one.case_series_uid)}
+        readable = readable_by_caller(self.services.rights)(named)
+        return [one for one in said if one.asked_series_uid in readable and one.case_series_uid in readable]
 
     def _scale(self, volume: Volume, state: str) -> voxels.Scale:
         key = (volume.series.series_uid, str(volume.number), state)

@@ -126,7 +126,7 @@ def _responses(operation: Operation, references: dict[tuple[Any, str], Schema]) 
         answers["204"] = {"description": "nothing similar"}
     if operation.is_cached:
         answers["304"] = {"description": "the caller has it"}
-    statuses = {*operation.problems, *_EVERYWHERE, *(() if operation.is_open else (401,))}
+    statuses = {*operation.problems, *_EVERYWHERE, *(() if operation.is_open else (401, 403))}
     problem = {"schema": references[Problem, "serialization"]}
     for status in sorted(statuses):
         answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": {wire.PROBLEM: problem}}

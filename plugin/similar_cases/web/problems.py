@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 #: error class → HTTP status; a class that is not here has its nearest base's
 STATUSES: Mapping[type[errors.SimilarCasesError], int] = {
     errors.InvalidRequest: 400,
+    errors.NotAllowed: 403,
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.TooLarge: 413,
@@ -36,6 +37,7 @@ STATUSES: Mapping[type[errors.SimilarCasesError], int] = {
 ADVICE: Mapping[int, str] = {
     400: "Correct the request as the detail says; the API's document tells what each route takes.",
     401: "Ask through Orthanc, with its login.",
+    403: "Ask the archive's administrator for the right to read that study.",
     404: "Check the identifier; what was deleted in the archive is gone from here, too.",
     405: "Use one of the methods that the header Allow names.",
     406: "Name one of the offered media types in Accept.",

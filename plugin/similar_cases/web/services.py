@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from similar_cases import wire
+from similar_cases.domain.readable import Readable
 from similar_cases.domain.similarity import SimilarityAnswer, SimilarityQuery
 from similar_cases.index.audit import AuditBook
 from similar_cases.index.feedback import FeedbackBook
@@ -18,6 +19,7 @@ from similar_cases.pipeline.worklist import Worklist
 if TYPE_CHECKING:  # what reads pixels is heavy, and `serve --help` need not wait for it
     from similar_cases.pipeline.pictures import Pictures
     from similar_cases.pipeline.shelf import Shelf
+    from similar_cases.web.rights import Rights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +54,16 @@ class Services:
     """The acts behind the routes.
 
     Attributes:
-        find_similar: answers a query.
+        find_similar: answers a query with what the caller may read.
         nudge: takes the bridge's word that something changed; returns at once.
         shelf: volumes and regions that people look at.
         pictures: the slices that show cases.
         feedback: what people said of answers.
         audit: keeps who asked what.
+        rights: of callers; None where whoever may ask sees everything.
     """
 
-    find_similar: Callable[[SimilarityQuery], SimilarityAnswer]
+    find_similar: Callable[[SimilarityQuery, Readable], SimilarityAnswer]
     worklist: Worklist
     lookups: Lookups
     overview: Overview
@@ -69,6 +72,7 @@ class Services:
     pictures: Pictures
     feedback: FeedbackBook
     audit: AuditBook
+    rights: Rights | None = None
 
     def places(self, series_uids: Collection[str]) -> Mapping[str, int]:
         """Return how many jobs wait before those of `series_uids`."""

@@ -13,6 +13,7 @@ from similar_cases.domain.similarity import Per, SimilarityAnswer, SimilarityQue
 from similar_cases.web import ask, dicom_items, dicom_xml, media, plain_json, respond, sent_along
 from similar_cases.web.audited import entry_of
 from similar_cases.web.question import query_of_body
+from similar_cases.web.rights import readable_by_caller, require_readable
 from similar_cases.web.services import Services, WebOptions
 from similar_cases.web.subject import Subjects
 
@@ -95,7 +96,10 @@ class FindSimilar:
         return media.negotiated(request.headers.get("Accept", ""), request.args.get("accept"))
 
     def _answered(self, query: SimilarityQuery, wanted: ask.Wanted, media_type: str) -> Response:
-        answer = self.services.find_similar(query)
+        if query.series and not query.sent:
+            # before anything of it is looked at
+            require_readable(self.services.rights, query.series.series_uid)
+        answer = self.services.find_similar(query, readable_by_caller(self.services.rights))
         route = (request.endpoint or "").rpartition(".")[2]
         self.services.audit.keep(entry_of(query, answer, respond.user_of(request.headers), route))
         if not answer.cases:

@@ -21,8 +21,8 @@ def test_an_absent_section_means_an_embedded_worker():
     assert config.token is None
 
 
-def test_seven_keys_are_enough():
-    assert len(DEFAULTS) <= 7
+def test_eight_keys_are_enough():
+    assert len(DEFAULTS) <= 8
 
 
 def test_an_unknown_key_is_named_with_the_known_ones():
@@ -82,6 +82,19 @@ def test_without_http_nobody_could_ask():
 def test_the_prefix_must_not_be_the_dicomweb_root():
     with pytest.raises(ConfigRefused, match="taken by Orthanc"):
         config_of({"RoutePrefix": "/dw/similar"}, DicomWeb={"Root": "/dw/"})
+
+
+def test_headers_that_carry_credentials_are_named_in_lower_case():
+    assert config_of({}).caller_credentials == ()
+    assert config_of({"CallerCredentials": ["Authorization", "token"]}).caller_credentials == ("authorization", "token")
+
+
+@pytest.mark.parametrize(
+    "names", ["token", ["to ken"], ["a: b"], [""], [wire.TOKEN_HEADER], [wire.USER_HEADER.lower()]]
+)
+def test_what_is_no_header_of_a_caller_is_refused(names):
+    with pytest.raises(ConfigRefused, match="CallerCredentials"):
+        config_of({"CallerCredentials": names})
 
 
 def test_orthanc_is_found_at_its_own_port():

@@ -76,6 +76,12 @@ def test_the_user_is_told_only_where_orthanc_checked_the_password():
     assert wire.USER_HEADER not in headers_of(request, authenticates=False)
 
 
+def test_named_credentials_go_on_as_they_came():
+    came = {"authorization": "Bearer abc", "token": "t", "cookie": "secret"}
+    headers = headers_of({"headers": came}, authenticates=True, credentials=("authorization", "token", "auth-token"))
+    assert headers == {"authorization": "Bearer abc", "token": "t", "x-forwarded-host": ""}
+
+
 def test_credentials_that_are_no_basic_ones_name_nobody():
     assert user_of("Bearer abc") == ""
     assert user_of("Basic !!") == ""

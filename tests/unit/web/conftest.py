@@ -28,6 +28,7 @@ from similar_cases.domain.description import (
     RadiomicsRecipe,
     RadiomicsVector,
 )
+from similar_cases.domain.readable import Readable, everything
 from similar_cases.domain.references import FrameRef, SeriesRef
 from similar_cases.domain.region import AlgorithmIdentity
 from similar_cases.domain.similarity import (
@@ -147,7 +148,7 @@ class Asked:
     )
     error: Exception | None = None
 
-    def find_similar(self, query: SimilarityQuery) -> SimilarityAnswer:
+    def find_similar(self, query: SimilarityQuery, readable: Readable = everything) -> SimilarityAnswer:
         self.queries.append(query)
         if self.error:
             raise self.error
