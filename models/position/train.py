@@ -1,6 +1,6 @@
-"""Trains the network of body coordinates, on the CTs of the file that models/region/prepare.py wrote. It resumes.
+"""Trains the network of body coordinates, on the CTs of the file that models.region.prepare wrote. It resumes.
 
-    python models/position/train.py --items .cache/region-training.npz --out .cache/position --minutes 20
+    python -m models.position.train --items .cache/region-training.npz --out .cache/position --minutes 20
 
 Nobody labels anything. Two voxels of one patient must be as far apart in the output as they are in the body, and the
 same voxel seen through other eyes (noise, window, cut-off surroundings, another crop) must stay where it is. What one
@@ -10,14 +10,13 @@ extremities (all of the sarcoma set) lie well away from the trunk: no image here
 
 import argparse
 import json
-import logging
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from models.training import Course, Pace, begin, training_parser
 from torch import Tensor
 
 from similar_cases.describe.backends.body_network import (
@@ -31,8 +30,6 @@ from similar_cases.describe.backends.body_network import (
     windowed,
 )
 from similar_cases.describe.backends.cube import Cube, cut
-
-log = logging.getLogger(__name__)
 
 #: scans in a step, and crops of each; every crop is seen twice
 SCANS, CROPS = 4, 4
@@ -166,28 +163,20 @@ def _distances(one: Tensor, other: Tensor) -> Tensor:
 
 
 class Trainer:
-    """Network, its running average, optimiser, clock."""
+    """Network, its running average, optimiser, and how far it is."""
 
-    def __init__(self, out: Path, seconds: float, device: str) -> None:
-        self.out, self.seconds, self.device = out, seconds, device
+    def __init__(self, out: Path, minutes: float, device: str) -> None:
+        self.device = device
         torch.manual_seed(20261126)
         self.network, self.average = BodyNetwork().to(device), BodyNetwork().to(device)
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=0.0, weight_decay=1e-3)
-        self.spent, self.steps, self.least = 0.0, 0, math.inf
-        self.best: dict[str, Tensor] = {}
+        parts = {"network": self.network, "average": self.average, "optimiser": self.optimiser}
+        self.course = Course(out, minutes, parts, Pace())
+        kept = self.course.resume(device)
+        self.least, self.best = kept.get("least", math.inf), kept.get("upright", {})
         #: running means of what the trunk and the extremities are told to be, mm
         self.middles: list[Tensor | None] = [None, None]
-        if (out / "last.pt").exists():
-            self._resume(torch.load(out / "last.pt", map_location=device, weights_only=True))
-
-    def _resume(self, state: dict) -> None:
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.spent, self.steps = state["spent"], state["steps"]
-        self.least, self.best = state["least"], state["upright"]
-        log.info("resumed after %d steps, %.1f minutes", self.steps, self.spent / 60)
 
     def step(self, crops: Crops) -> dict[str, float]:
         """Take one step of the optimiser, over several scans."""
@@ -205,7 +194,9 @@ class Trainer:
             )
         ]
         losses = torch.stack(parts).mean(0)
-        self._advance((losses * torch.tensor(WEIGHTS, device=self.device)).sum())
+        loss = (losses * torch.tensor(WEIGHTS, device=self.device)).sum()
+        self.course.descend(loss, self.network, self.optimiser)
+        self.course.follow(self.average, self.network)
         return dict(zip(("apart", "moved", "crowded"), losses.tolist(), strict=True))
 
     def _crowded(self, middle: Tensor, trunk: bool) -> Tensor:
@@ -217,37 +208,11 @@ class Trainer:
             return middle.sum() * 0.0
         return torch.relu((APART_MM - (middle - other).norm()) / STEP_MM) ** 2
 
-    def _advance(self, loss: Tensor) -> None:
-        progress = min(1.0, self.spent / self.seconds)
-        rate = 1e-3 * min(1.0, (self.steps + 1) / 100) * (0.5 * (1 + math.cos(math.pi * progress)) + 0.005)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
-        self.steps += 1
-        decay = min(0.995, 1 - 1 / (self.steps + 1))
-        with torch.no_grad():
-            slow, fast = self.average.state_dict(), self.network.state_dict()
-            for name, tensor in slow.items():
-                if tensor.is_floating_point():
-                    tensor.lerp_(fast[name], 1 - decay)
-
     def save(self, scans: list[Scan], loss: float) -> None:
         """Write the state; and of the stretch with the least loss the averaged weights, turned to the axes of LPS."""
         if loss < self.least or not self.best:
             self.least, self.best = loss, upright(self.average, scans)
-        state = {
-            "upright": self.best,
-            "least": self.least,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        partial = self.out / "last.partial"
-        torch.save(state | {"spent": self.spent, "steps": self.steps}, partial)
-        partial.replace(self.out / "last.pt")
+        self.course.save(upright=self.best, least=self.least)
 
 
 def upright(network: BodyNetwork, scans: list[Scan]) -> dict[str, Tensor]:
@@ -278,35 +243,15 @@ def upright(network: BodyNetwork, scans: list[Scan]) -> dict[str, Tensor]:
     return weights
 
 
-def main() -> None:
-    """Train until the minutes are spent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(arguments)
-
-
 def train(arguments: argparse.Namespace) -> None:
-    """Loop: draw, step; now and then tell and save."""
-    trainer = Trainer(arguments.out, arguments.minutes * 60, arguments.device)
+    """Draw and step until the minutes are spent; now and then tell and save."""
+    trainer = Trainer(arguments.out, arguments.minutes, arguments.device)
+    course = trainer.course
     scans = scans_in(arguments.items, arguments.device)
-    crops = Crops(scans, 1000 + trainer.steps, arguments.device)
-    since, told = trainer.spent, []
-    while trainer.spent < trainer.seconds:
-        began = time.monotonic()
-        told.append(trainer.step(crops))
-        trainer.spent += time.monotonic() - began
-        if trainer.spent - since > max(5.0, trainer.seconds / 20) or trainer.spent >= trainer.seconds:
-            means = {name: round(float(np.mean([one[name] for one in told])), 4) for name in told[0]}
-            log.info("%.1f min, %d steps, %s", trainer.spent / 60, trainer.steps, means)
-            trainer.save(scans, means["apart"] + means["moved"])
-            since, told = trainer.spent, []
+    crops = Crops(scans, 1000 + course.steps, arguments.device)
+    for means in course.stretches(lambda: trainer.step(crops), max(5.0, course.seconds / 20)):
+        trainer.save(scans, means["apart"] + means["moved"])
 
 
 if __name__ == "__main__":
-    main()
+    train(begin(training_parser(__doc__, minutes=20)))

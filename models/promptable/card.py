@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models import bundle
+
 from similar_cases.segment.backends.promptable.inputs import SIZE
 from similar_cases.segment.backends.promptable.zoom import ZoomRecipe
 
@@ -18,27 +20,8 @@ _SPLITS = {
 
 def model_card(metadata: dict[str, Any]) -> str:
     """Return README.md of the bundle."""
-    training, network = metadata["training"], metadata["network"]
-    parts = [
-        f"# {metadata['name']}, version {metadata['version']}",
-        metadata["description"],
-        f"{network['parameters'] / 1e6:.1f} million weights in half precision "
-        f"(widths {', '.join(map(str, network['widths']))}), sha256 `{metadata['weights_sha256']}`. Loading refuses "
-        "any other. This file and `configs/` are written by `export.py`.",
-        "## Intended use",
-        metadata["intended_use"],
-        "## How it works",
-        _HOW.replace("WIDTH", f"{SIZE * ZoomRecipe().first_spacing_mm / 10:.0f} cm"),
-        "## Figures",
-        *_figures(metadata["metrics"]),
-        "## Limits",
-        "\n".join(f"- {limit}" for limit in metadata["limits"]),
-        "## Data",
-        _table(
-            ("data set", "licence", "trained on", "validated on", "source"), [_data_row(d) for d in metadata["data"]]
-        ),
-        metadata["copyright"] + ".",
-        "## Training",
+    training = metadata["training"]
+    repeated = [
         "{steps} steps in {minutes} minutes on {machine}. {optimiser}; seed {seed}. Kept: {kept}.".format(
             **training, kept=_KEPT[training["taken"]]
         ),
@@ -46,7 +29,8 @@ def model_card(metadata: dict[str, Any]) -> str:
         .replace("VERSION", metadata["version"])
         .replace("TAKEN", training["taken"]),
     ]
-    return "\n\n".join(parts) + "\n"
+    how = _HOW.replace("WIDTH", f"{SIZE * ZoomRecipe().first_spacing_mm / 10:.0f} cm")
+    return bundle.model_card(metadata, how, _figures(metadata["metrics"]), repeated)
 
 
 _HOW = """\
@@ -60,10 +44,10 @@ _COMMANDS = """\
 To repeat it, on a CPU or a GPU; a training that is stopped goes on where it was:
 
 ```
-python models/promptable/prepare.py --data DIR --out .cache/promptable-training.npz
+python -m models.promptable.prepare --data DIR --out .cache/promptable-training.npz
 TRAIN
-python models/promptable/choose_zoom.py --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
-python models/promptable/export.py --training .cache/promptable --take TAKEN --version VERSION --data DIR
+python -m models.promptable.choose_zoom --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
+python -m models.promptable.export --training .cache/promptable --take TAKEN --version VERSION --data DIR
 ```
 
 `DIR` holds the data sets, laid out as `similar-cases evaluate click-to-mask --help` tells."""
@@ -82,19 +66,10 @@ def _figures(metrics: dict[str, Any]) -> list[str]:
 
 def _rows(rows: list[dict[str, Any]]) -> str:
     header = ("data set", "modality", "lesions", "clicks", "Dice", "reference")
-    return _table(header, [_figure_row(row) for row in rows])
+    return bundle.table(header, [_figure_row(row) for row in rows])
 
 
 def _figure_row(row: dict[str, Any]) -> list[str]:
     interval = " ({:.2f} to {:.2f})".format(*row["dice_ci"]) if row["dice_ci"] else ""
     names = [row["dataset"], row["modality"], str(row["n"]), str(row["clicks"])]
     return [*names, f"{row['dice_mean']:.3f}{interval}", f"{row['reference_dice_mean']:.3f}"]
-
-
-def _data_row(data: dict[str, str]) -> list[str]:
-    return [data[key] for key in ("name", "licence", "training", "validation", "reference")]
-
-
-def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

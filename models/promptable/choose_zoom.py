@@ -1,6 +1,6 @@
 """Compares ways of looking (`ZoomRecipe`) on the training patients, one click at the centroid; validation is not read.
 
-    python models/promptable/choose_zoom.py --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
+    python -m models.promptable.choose_zoom --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
 
 Prints the mean Dice by modality of each recipe that differs from the present one in one number. The network has seen
 these patients, but through random crops: at what scale to look is no more known to it than for a new patient.
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from atlas import Items
-from validate import dice, network_in
+from models.promptable.atlas import Items
+from models.promptable.validate import dice, network_in
 
 from similar_cases.segment.backends.promptable.zoom import Looker, ZoomRecipe
 

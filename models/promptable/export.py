@@ -1,29 +1,21 @@
 """Turns the weights that train.py wrote into a MONAI bundle: weights in half precision, metadata, model card.
 
-    python models/promptable/export.py --training .cache/promptable --version 1.0.0 --data ~/.cache/similar-cases-data
+    python -m models.promptable.export --training .cache/promptable --version 1.0.0 --data ~/.cache/similar-cases-data
 
 One command does all: it writes ``models/model.safetensors`` and ``configs/`` beside this file, measures what it wrote
 by ``similar-cases evaluate click-to-mask`` on both splits, and writes the figures into metadata and model card.
 The same training gives the same files, byte for byte. Without `--data` the table of figures stays empty.
 """
 
-import argparse
-import hashlib
-import json
 import logging
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from card import model_card
-from metadata import inference_config, metadata_of
-from safetensors.torch import save
-
-log = logging.getLogger(__name__)
-HERE = Path(__file__).parent
+from models import bundle
+from models.promptable.card import model_card
+from models.promptable.metadata import metadata_of
 
 
 @dataclass(frozen=True)
@@ -39,17 +31,13 @@ class Training:
 
 def main() -> None:
     """Write the bundle, measure it, and write it again with the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--training", type=Path, required=True, help="folder with best.pt and last.pt")
+    parser = bundle.export_parser(__doc__, Path(__file__).parent)
     parser.add_argument(
         "--take",
         choices=("best", "last", "mean"),
         default="best",
         help="of the best evaluation, the last, or their mean",
     )
-    parser.add_argument("--version", required=True)
-    parser.add_argument("--data", type=Path, help="folder of the data sets, to measure on")
-    parser.add_argument("--out", type=Path, default=HERE, help="the bundle's folder")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     training = training_in(arguments.training, arguments.take)
@@ -68,52 +56,34 @@ def training_in(folder: Path, taken: str = "best") -> Training:
     return Training(weights, round(last["spent"] / 60), int(last["steps"]), taken, last["machine"])
 
 
-def export(training: Training, version: str, out: Path, metrics: dict[str, Any]) -> None:
+def export(training: Training, number: str, out: Path, metrics: dict[str, Any]) -> None:
     """Write the bundle to `out`."""
-    halves = {name: tensor.half().contiguous() for name, tensor in sorted(training.weights.items())}
-    content = save(halves, metadata={"format": "pt"})
+    halves = bundle.in_halves(training.weights)
+    content, sha256 = bundle.packed(halves)
     first = [name for name in halves if name.startswith("encoder.") and name.endswith(".first.weight")]
-    blocks = [sum(name.startswith(f"encoder.{level}.") for name in first) for level in range(_levels(first))]
-    widths = [int(halves[f"encoder.{level}.0.first.weight"].shape[0]) for level in range(len(blocks))]
+    levels = len({name.split(".")[1] for name in first})
+    blocks = [sum(name.startswith(f"encoder.{level}.") for name in first) for level in range(levels)]
+    widths = [int(halves[f"encoder.{level}.0.first.weight"].shape[0]) for level in range(levels)]
+    parameters = sum(tensor.numel() for tensor in halves.values())
     facts = {
-        "version": version,
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "network": {
-            "widths": widths,
-            "blocks": blocks,
-            "parameters": sum(tensor.numel() for tensor in halves.values()),
-        },
+        "version": number,
+        "weights_sha256": sha256,
+        "network": {"widths": widths, "blocks": blocks, "parameters": parameters},
         "training": {name: getattr(training, name) for name in ("minutes", "steps", "taken", "machine")},
         "metrics": metrics,
     }
     metadata = metadata_of(facts)
-    _write(out / "models" / "model.safetensors", content)
-    _write_json(out / "configs" / "metadata.json", metadata)
-    _write_json(out / "configs" / "inference.json", inference_config(widths, blocks))
-    _write(out / "README.md", model_card(metadata).encode())
-    log.info("%s: %.1f MB, sha256 %s", out, len(content) / 1e6, facts["weights_sha256"][:16])
+    package = "similar_cases.segment.backends.promptable.network"
+    network = {
+        "_target_": f"{package}.PromptableUNet",
+        "shape": {"_target_": f"{package}.NetworkShape", "widths": widths, "blocks": blocks},
+    }
+    bundle.write_bundle(out, content, metadata, network, model_card(metadata))
 
 
-def measured(bundle: Path, data: Path, split: str) -> list[dict[str, Any]]:
-    """Return the rows that the product's own evaluation gives for the bundle."""
-    options = ["--data", str(data), "--split", split, "--backend", str(bundle), "--json"]
-    command = [sys.executable, "-m", "similar_cases.cli", "evaluate", "click-to-mask", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)  # noqa: S603  # our own command, our own words
-    rows: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
-    return rows
-
-
-def _levels(first: list[str]) -> int:
-    return len({name.split(".")[1] for name in first})
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    _write(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+def measured(folder: Path, data: Path, split: str) -> list[dict[str, Any]]:
+    """Return the rows that the product's own evaluation gives for the bundle in `folder`."""
+    return bundle.evaluated("click-to-mask", data, "--split", split, "--backend", str(folder))
 
 
 if __name__ == "__main__":

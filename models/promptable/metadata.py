@@ -1,9 +1,11 @@
 """What the bundle says of itself, for programs: the fields of MONAI's bundle specification, and ours."""
 
-from importlib.metadata import version
 from typing import Any
 
-_SIZE = 64
+from models import bundle
+
+from similar_cases.segment.backends.promptable.inputs import SIZE
+
 _INTENDED_USE = (
     "Research. Draws the outline of one lesion or structure in a CT, MR or PET volume from points, a box or a rough "
     "mask that a person gives, so that similar cases can be looked up. Not a medical device; not for diagnosis, "
@@ -70,53 +72,6 @@ _DATA = [
         "validation": "none",
     },
 ]
-
-
-def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return ``configs/metadata.json`` from what one export knows: version, hash, network, training, metrics."""
-    training = facts["training"]
-    return {
-        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
-        "meta_schema_20240725.json",
-        "version": facts["version"],
-        "changelog": {facts["version"]: "see the repository's CHANGELOG.md"},
-        "monai_version": version("monai"),
-        "pytorch_version": version("torch").partition("+")[0],
-        "numpy_version": version("numpy"),
-        "required_packages_version": {"safetensors": "0.5", "similar-cases": "0.1.0"},
-        "name": "Promptable segmentation",
-        "task": "Segmentation of a lesion or structure in CT, MR and PET by points, box or mask",
-        "description": "A residual 3-D U-Net on crops of 64 voxels a side, which zooms to the size of what it finds.",
-        "authors": "Similar Cases",
-        "copyright": "Similar Cases; under the repository's licence, and whatever the licences of the data below ask",
-        "intended_use": _INTENDED_USE,
-        "limits": [*_LIMITS, *([_CHOSEN] if training["taken"] != "last" else [])],
-        "data": _DATA,
-        "network": facts["network"],
-        "weights_sha256": facts["weights_sha256"],
-        "training": training
-        | {
-            "command": "python models/promptable/train.py --items .cache/promptable-training.npz "
-            f"--out .cache/promptable --minutes {training['minutes']}",
-            "seed": 20261121,
-            "optimiser": "AdamW, 1.5e-3 falling by a cosine, batch 32, weights averaged exponentially",
-        },
-        "metrics": facts["metrics"],
-        "network_data_format": _DATA_FORMAT,
-    }
-
-
-def inference_config(widths: list[int], blocks: list[int]) -> dict[str, Any]:
-    """Return ``configs/inference.json``, from which monai.bundle makes the network."""
-    package = "similar_cases.segment.backends.promptable.network"
-    return {
-        "network_def": {
-            "_target_": f"{package}.PromptableUNet",
-            "shape": {"_target_": f"{package}.NetworkShape", "widths": widths, "blocks": blocks},
-        }
-    }
-
-
 _CHANNELS = (
     "image over its own spread",
     "image relative to the clicked intensity",
@@ -128,28 +83,38 @@ _CHANNELS = (
 )
 _DATA_FORMAT: dict[str, Any] = {
     "inputs": {
-        "image": {
-            "type": "image",
-            "format": "crop with prompts, as similar_cases.segment.backends.promptable.inputs makes it",
-            "modality": "CT, MR, PT",
-            "num_channels": len(_CHANNELS),
-            "spatial_shape": [_SIZE, _SIZE, _SIZE],
-            "dtype": "float32",
-            "value_range": [-4, 4],
-            "is_patch_data": True,
-            "channel_def": {str(number): what for number, what in enumerate(_CHANNELS)},
-        }
+        "image": bundle.tensor_format(
+            "crop with prompts, as similar_cases.segment.backends.promptable.inputs makes it",
+            _CHANNELS,
+            [SIZE] * 3,
+            [-4, 4],
+            modality="CT, MR, PT",
+        ),
     },
-    "outputs": {
-        "pred": {
-            "type": "image",
-            "format": "logits of the mask",
-            "num_channels": 1,
-            "spatial_shape": [_SIZE, _SIZE, _SIZE],
-            "dtype": "float32",
-            "value_range": [],
-            "is_patch_data": True,
-            "channel_def": {"0": "inside"},
-        }
-    },
+    "outputs": {"pred": bundle.tensor_format("logits of the mask", ["inside"], [SIZE] * 3)},
 }
+
+
+def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return ``configs/metadata.json`` from what one export knows: version, hash, network, training, metrics."""
+    training = facts["training"]
+    return bundle.made_with(facts["version"]) | {
+        "name": "Promptable segmentation",
+        "task": "Segmentation of a lesion or structure in CT, MR and PET by points, box or mask",
+        "description": "A residual 3-D U-Net on crops of 64 voxels a side, which zooms to the size of what it finds.",
+        **bundle.AUTHORSHIP,
+        "intended_use": _INTENDED_USE,
+        "limits": [*_LIMITS, *([_CHOSEN] if training["taken"] != "last" else [])],
+        "data": _DATA,
+        "network": facts["network"],
+        "weights_sha256": facts["weights_sha256"],
+        "training": training
+        | {
+            "command": "python -m models.promptable.train --items .cache/promptable-training.npz "
+            f"--out .cache/promptable --minutes {training['minutes']}",
+            "seed": 20261121,
+            "optimiser": "AdamW, 1.5e-3 falling by a cosine, batch 32, weights averaged exponentially",
+        },
+        "metrics": facts["metrics"],
+        "network_data_format": _DATA_FORMAT,
+    }

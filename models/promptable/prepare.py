@@ -1,6 +1,6 @@
 """Turns the training part of the public data into one file of at most 60 MB, so that it can be copied to any machine.
 
-    python models/promptable/prepare.py --data ~/.cache/similar-cases-data --out .cache/promptable-training.npz
+    python -m models.promptable.prepare --data ~/.cache/similar-cases-data --out .cache/promptable-training.npz
 
 Each item is a volume of 8-bit voxels with a label map, in LPS, with spacing; the split is that of the data's README:
 sarcoma patients 1 to 27 train and 28 to 36 validate, hippocampus the first 160 by name train, organs and liver train.

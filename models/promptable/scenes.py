@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from atlas import Atlas, Crops, Items, Target, log_uniform
-from contrast import blurred, noise_field
+from models.promptable.atlas import Atlas, Crops, Items, Target, log_uniform
+from models.promptable.contrast import blurred, noise_field
 from torch import Tensor
 from torch.nn import functional
 

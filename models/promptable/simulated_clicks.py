@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from contrast import blurred, grown, noise_field
+from models.promptable.contrast import blurred, grown, noise_field
 from torch import Tensor
 from torch.nn import functional
 

@@ -1,6 +1,6 @@
 """Trains the promptable segmentation network on the file that prepare.py wrote. CPU or GPU; resumes; logs.
 
-    python models/promptable/train.py --items .cache/promptable-training.npz --out .cache/promptable --minutes 15
+    python -m models.promptable.train --items .cache/promptable-training.npz --out .cache/promptable --minutes 15
 
 All that is drawn, deformed and clicked is drawn, deformed and clicked on the device, batch by batch. Every minute or so
 the averaged weights are written and evaluated beside (`validate.py`: one click on the validation patients); `best.pt`
@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from atlas import Atlas, Items
-from contrast import grown, other_contrast
-from scenes import Scenes
-from simulated_clicks import Prompted, corrected, prompted
+from models.promptable.atlas import Atlas, Items
+from models.promptable.contrast import grown, other_contrast
+from models.promptable.scenes import Scenes
+from models.promptable.simulated_clicks import Prompted, corrected, prompted
+from models.training import Course, Pace, begin, training_parser
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -55,32 +56,21 @@ class Supervised(nn.Module):
 
 
 class Trainer:
-    """Network, averaged network, optimiser, clock."""
+    """Network, averaged network, optimiser, and how far they are."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.out, self.seconds, self.device = arguments.out, arguments.minutes * 60, arguments.device
+        self.device = arguments.device
         torch.manual_seed(SEED)
-        self.layout, self.top_rate = torch.contiguous_format, arguments.rate
+        self.layout = torch.contiguous_format
         self.model = Supervised().to(self.device)
         self.average = PromptableUNet().to(self.device)
         self.average.load_state_dict(self.model.network.state_dict())
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=0.0, weight_decay=arguments.decay, fused=True)
-        self.spent, self.steps, self.best = 0.0, 0, 0.0
         self.pending: tuple[subprocess.Popen, Path] | None = None
-        if (self.out / "last.pt").exists():
-            self._resume(torch.load(self.out / "last.pt", map_location=self.device, weights_only=True))
-
-    def _resume(self, state: dict) -> None:
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.spent, self.steps, self.best = state["spent"], state["steps"], state["best"]
-        log.info("resumed after %d steps, %.1f minutes", self.steps, self.spent / 60)
-
-    def rate(self) -> float:
-        """Learning rate: a short rise, then a cosine over the time that is given."""
-        progress = min(1.0, self.spent / self.seconds)
-        return self.top_rate * min(1.0, (self.steps + 1) / 200) * (0.5 * (1 + math.cos(math.pi * progress)) + 0.003)
+        parts = {"model": self.model, "average": self.average, "optimiser": self.optimiser}
+        pace = Pace(rate=arguments.rate, rise=200, floor=0.003, memory=0.9985, patience=10.0)
+        self.course = Course(arguments.out, arguments.minutes, parts, pace)
+        self.best: float = self.course.resume(self.device).get("best", 0.0)
 
     def choose_layout(self, batch: Prompted, rng: np.random.Generator) -> None:
         """Keep the layout in memory in which this machine takes steps faster."""
@@ -123,38 +113,23 @@ class Trainer:
             batch = batch.with_first(corrected(again, probability, keep_mask=bool(rng.random() < 0.8)))
         logits, quality, coarse = self.run(batch.channels())
         loss = loss_of(logits, quality, coarse, batch.target)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for parameter in self.model.parameters():
-            parameter.grad.nan_to_num_(0.0, 0.0, 0.0)  # one bad batch must not end the training
-        self.optimiser.step()
-        self.steps += 1
-        decay = min(0.9985, 1 - 1 / (self.steps / 10 + 1))
-        with torch.no_grad():
-            slow, fast = list(self.average.parameters()), list(self.model.network.parameters())
-            torch._foreach_lerp_(slow, fast, 1 - decay)  # one call for all weights: a loop costs more than the step
+        self.course.descend(loss, self.model, self.optimiser)
+        self.course.follow(self.average, self.model.network)
         return loss.detach()
 
     def save(self) -> None:
         """Write the state."""
-        partial = self.out / "last.partial"
-        parts = {name: getattr(self, name) for name in ("model", "average", "optimiser")}
-        state = {name: part.state_dict() for name, part in parts.items()}
         machine = torch.cuda.get_device_name() if self.device == "cuda" else "a CPU"
-        torch.save(state | {"spent": self.spent, "steps": self.steps, "best": self.best, "machine": machine}, partial)
-        partial.replace(self.out / "last.pt")
+        self.course.save(best=self.best, machine=machine)
 
     def validate(self, items: Path, *, wait: bool) -> None:
         """Take in the evaluation that runs beside where it is done, and start the next on today's weights."""
         self.collect(wait=wait)
         if self.pending:
             return
-        weights = self.out / f"step{self.steps}.pt"
+        weights = self.course.out / f"step{self.course.steps}.pt"
         torch.save({name: tensor.half() for name, tensor in self.average.state_dict().items()}, weights)
-        command = [sys.executable, str(Path(__file__).with_name("validate.py")), "--items", str(items)]
+        command = [sys.executable, "-m", "models.promptable.validate", "--items", str(items)]
         command += ["--weights", str(weights), "--device", self.device]
         self.pending = (subprocess.Popen(command), weights)  # noqa: S603  # our own command, our own words
         if wait:
@@ -176,7 +151,7 @@ class Trainer:
         log.info("%s: %.4f %s", weights.stem, score, {kind: round(value, 3) for kind, value in scores.items()})
         if score > self.best:
             self.best = score
-            weights.replace(self.out / "best.pt")
+            weights.replace(self.course.out / "best.pt")
         else:
             weights.unlink()
 
@@ -221,9 +196,10 @@ def train(arguments: argparse.Namespace) -> None:
     """Loop: batch, step; now and then evaluate and save."""
     items = Items(arguments.items)
     trainer = Trainer(arguments)
+    course = trainer.course
     torch.backends.cudnn.benchmark = True
-    torch.manual_seed(SEED + trainer.steps)
-    scenes = Scenes(items, Atlas(items, arguments.device), SEED + trainer.steps)
+    torch.manual_seed(SEED + course.steps)
+    scenes = Scenes(items, Atlas(items, arguments.device), SEED + course.steps)
     log.info("%d crops of %d a batch, %s", arguments.batch, SIZE, arguments.device)
     if arguments.device != "cpu":
         batch_of(scenes, arguments.batch)
@@ -233,21 +209,21 @@ def train(arguments: argparse.Namespace) -> None:
         torch.cuda.synchronize()
         log.info("%.0f ms a batch", (time.monotonic() - began) * 1e3)
         trainer.choose_layout(batch, scenes.rng)
-    began, before, losses = time.monotonic(), trainer.spent, []
-    evaluated = reported = trainer.spent
-    while trainer.spent < trainer.seconds and trainer.spent - before < arguments.stop_after * 60:
+    began, before, losses = time.monotonic(), course.spent, []
+    evaluated = reported = course.spent
+    while not course.done and course.spent - before < arguments.stop_after * 60:
         losses.append(trainer.step(batch_of(scenes, arguments.batch), scenes.rng))
-        if trainer.steps % 10 == 0:
+        if course.steps % 10 == 0:
             losses = [float(torch.stack(losses).mean())] if trainer.device == "cpu" else losses
             if trainer.device != "cpu":
                 torch.cuda.synchronize()
-        trainer.spent = before + time.monotonic() - began
-        if trainer.spent - reported > arguments.report_seconds:
+        course.spent = before + time.monotonic() - began
+        if course.spent - reported > arguments.report_seconds:
             mean = float(torch.stack([torch.as_tensor(one) for one in losses]).float().mean())
-            log.info("%.1f min, step %d, loss %.4f", trainer.spent / 60, trainer.steps, mean)
-            losses, reported = [], trainer.spent
-        if trainer.spent - evaluated > arguments.evaluate_minutes * 60:
-            evaluated = trainer.spent
+            log.info("%.1f min, step %d, loss %.4f", course.spent / 60, course.steps, mean)
+            losses, reported = [], course.spent
+        if course.spent - evaluated > arguments.evaluate_minutes * 60:
+            evaluated = course.spent
             trainer.save()
             trainer.validate(arguments.items, wait=trainer.device == "cpu")
     trainer.collect(wait=True)
@@ -256,22 +232,15 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Train until the minutes are spent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=15, help="of the whole training; the learning rate ends there")
+    """Read what is asked, and train."""
+    parser = training_parser(__doc__, minutes=15)
     parser.add_argument("--stop-after", type=float, default=math.inf, help="minutes of this run, to go on later")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--decay", type=float, default=0.02)
     parser.add_argument("--evaluate-minutes", type=float, default=1.0)
     parser.add_argument("--report-seconds", type=float, default=20)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(arguments)
+    train(begin(parser))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measures weights on the validation patients, one click at the centroid; train.py runs it beside itself.
 
-    python models/promptable/validate.py --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
+    python -m models.promptable.validate --items .cache/promptable-training.npz --weights .cache/promptable/best.pt
 
 Writes the mean Dice by kind beside the weights, as JSON.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from atlas import Items, Target
+from models.promptable.atlas import Items, Target
 
 from similar_cases.segment.backends.promptable.network import PromptableUNet
 from similar_cases.segment.backends.promptable.zoom import Grid, Hints, Looker

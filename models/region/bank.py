@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from simulate import simulated
+from models.region.simulate import simulated
 from torch import Tensor
 
 from similar_cases.describe.backends.body_network import BodyNetwork, coordinates_at

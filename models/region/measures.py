@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from bank import Bank
+from models.region.bank import Bank
+from models.region.views import image_views
 from torch import Tensor
 from torch.nn import functional
-from views import image_views
 
 from similar_cases.describe.backends.region_token.network import SharedSpace
 

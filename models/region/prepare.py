@@ -1,6 +1,6 @@
 """Turns the training part of the public data into one file of at most 60 MB, so that it can be copied to any machine.
 
-    python models/region/prepare.py --data ~/.cache/similar-cases-data --out .cache/region-training.npz
+    python -m models.region.prepare --data ~/.cache/similar-cases-data --out .cache/region-training.npz
 
 It holds volumes of 8-bit voxels along the axes of LPS with label maps, and for each region its radiomics, which the
 product's own extractor measures on the images as they come, under the default recipe. Validation patients are not read.
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import torch
+from models.region.simulate import simulated
 from pydicom import dcmread
-from simulate import simulated
 
 from similar_cases.describe.radiomics import RadiomicsExtractor
 from similar_cases.domain.description import RadiomicsRecipe

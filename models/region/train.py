@@ -1,6 +1,6 @@
 """Trains the region's token and the radiomics encoder together, on the file that prepare.py wrote. CPU or GPU; resumes.
 
-    python models/region/train.py --items .cache/region-training.npz --position .cache/position --out .cache/region
+    python -m models.region.train --items .cache/region-training.npz --position .cache/position --out .cache/region
 
 Multi-positive InfoNCE over image views and subsets of radiomics of the same lesion, as in RadiomicsRetrieval; beside it
 what the paper lacks: a query by some features is taught to find whatever has such values. `--held-out 5` keeps the last
@@ -10,20 +10,19 @@ five patients and every tenth simulated lesion away, and measures on them; the s
 import argparse
 import json
 import logging
-import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from bank import Bank, bank_of
-from losses import alike_values, near_places, same_lesion
-from measures import measured
+from models.region.bank import Bank, bank_of
+from models.region.losses import alike_values, near_places, same_lesion
+from models.region.measures import measured
+from models.region.views import ImageViews, image_views, subsets
+from models.training import Course, Pace, begin, training_parser
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from views import ImageViews, image_views, subsets
 
 from similar_cases.describe.backends.region_token.network import SIZE, RegionShape, SharedSpace
 
@@ -82,11 +81,10 @@ class Draw:
 
 
 class Trainer:
-    """Networks, their running average, optimiser, clock."""
+    """Networks, their running average, optimiser, and how far they are."""
 
     def __init__(self, bank: Bank, arguments: argparse.Namespace) -> None:
-        self.bank, self.out, self.seconds = bank, arguments.out, arguments.minutes * 60
-        self.device = arguments.device
+        self.bank, self.device = bank, arguments.device
         torch.manual_seed(SEED)
         shape = RegionShape(features=len(bank.text["names"]))
         self.space, self.average = (SharedSpace(shape).to(self.device) for _ in range(2))
@@ -101,16 +99,10 @@ class Trainer:
         self.is_shape = self.classes == order.index("shape")
         weights = [*self.space.parameters(), *self.heads.parameters()]
         self.optimiser = torch.optim.AdamW(weights, lr=0.0, weight_decay=0.02)
-        self.spent, self.steps = 0.0, 0
-        if (self.out / "last.pt").exists():
-            self._resume(torch.load(self.out / "last.pt", map_location=self.device, weights_only=True))
-        self.random = torch.Generator(device=self.device).manual_seed(SEED + self.steps)
-
-    def _resume(self, state: dict) -> None:
-        for name in ("space", "average", "heads", "optimiser"):
-            getattr(self, name).load_state_dict(state[name])
-        self.spent, self.steps = state["spent"], state["steps"]
-        log.info("resumed after %d steps, %.1f minutes", self.steps, self.spent / 60)
+        parts = {name: getattr(self, name) for name in ("space", "average", "heads", "optimiser")}
+        self.course = Course(arguments.out, arguments.minutes, parts, Pace())
+        self.course.resume(self.device)
+        self.random = torch.Generator(device=self.device).manual_seed(SEED + self.course.steps)
 
     def step(self, draw: Draw) -> dict[str, float]:
         """Take one step of the optimiser."""
@@ -133,7 +125,9 @@ class Trainer:
                 self._kinds(images, views.rows, queries[0], first),
             )
         )
-        self._advance((parts * torch.tensor(WEIGHTS, device=self.device)).sum())
+        loss = (parts * torch.tensor(WEIGHTS, device=self.device)).sum()
+        self.course.descend(loss, self.space, self.optimiser)
+        self.course.follow(self.average, self.space)
         return dict(zip(("lesion", "alike", "near", "kind"), parts.tolist(), strict=True))
 
     def _batch(
@@ -187,28 +181,9 @@ class Trainer:
         told = functional.cross_entropy(self.heads.radiomics(query), self.bank.kinds[first], ignore_index=-1)
         return (seen + told).nan_to_num(0.0)
 
-    def _advance(self, loss: Tensor) -> None:
-        progress = min(1.0, self.spent / self.seconds)
-        rate = 1e-3 * min(1.0, (self.steps + 1) / 100) * (0.5 * (1 + math.cos(math.pi * progress)) + 0.005)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.space.parameters(), 1.0)
-        self.optimiser.step()
-        self.steps += 1
-        decay = min(0.995, 1 - 1 / (self.steps + 1))
-        with torch.no_grad():
-            for slow, fast in zip(self.average.parameters(), self.space.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
-
     def save(self) -> None:
         """Write the state, and all that the bundle needs beside the weights."""
-        state = {name: getattr(self, name).state_dict() for name in ("space", "average", "heads", "optimiser")}
-        kept = {"knots": torch.from_numpy(self.bank.knots), "text": json.dumps(self.bank.text)}
-        partial = self.out / "last.partial"
-        torch.save(state | kept | {"spent": self.spent, "steps": self.steps}, partial)
-        partial.replace(self.out / "last.pt")
+        self.course.save(knots=torch.from_numpy(self.bank.knots), text=json.dumps(self.bank.text))
 
 
 def taken_from(bundle: Path, space: SharedSpace) -> None:
@@ -234,41 +209,27 @@ def held_out(bank: Bank, patients: int) -> set[int]:
     return {row for row, patient in enumerate(bank.patients) if patient in away}
 
 
-def main() -> None:
-    """Train until the minutes are spent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", type=Path, required=True)
-    parser.add_argument("--position", type=Path, help="folder of a training of body coordinates")
-    parser.add_argument("--encoder", type=Path, help="bundle of a promptable segmentation to begin with")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=120)
-    parser.add_argument("--held-out", type=int, default=0, help="sarcoma patients to measure on")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(arguments)
-
-
 def train(arguments: argparse.Namespace) -> None:
-    """Loop: draw, step; now and then tell, measure and save."""
+    """Draw and step until the minutes are spent; now and then tell, measure and save."""
     bank = bank_of(arguments.items, arguments.position, arguments.device)
     away = held_out(bank, arguments.held_out)
     trainer = Trainer(bank, arguments)
+    course = trainer.course
     log.info("%d regions, %d held out", len(bank.sources), len(away))
-    draw = Draw(bank, [row for row in range(len(bank.sources)) if row not in away], SEED + trainer.steps)
-    since, told = trainer.spent, []
-    while trainer.spent < trainer.seconds:
-        began = time.monotonic()
-        told.append(trainer.step(draw))
-        trainer.spent += time.monotonic() - began
-        if trainer.spent - since > max(10.0, trainer.seconds / TOLD) or trainer.spent >= trainer.seconds:
-            means = {name: round(float(np.mean([one[name] for one in told])), 3) for name in told[0]}
-            log.info("%.1f min, %d steps, %s", trainer.spent / 60, trainer.steps, means)
-            if away:
-                log.info("held out: %s", measured(trainer.average, bank, sorted(away)))
-            trainer.save()
-            since, told = trainer.spent, []
+    draw = Draw(bank, [row for row in range(len(bank.sources)) if row not in away], SEED + course.steps)
+    for _ in course.stretches(lambda: trainer.step(draw), max(10.0, course.seconds / TOLD)):
+        if away:
+            log.info("held out: %s", measured(trainer.average, bank, sorted(away)))
+        trainer.save()
+
+
+def main() -> None:
+    """Read what is asked, and train."""
+    parser = training_parser(__doc__, minutes=120)
+    parser.add_argument("--position", type=Path, help="folder of a training of body coordinates")
+    parser.add_argument("--encoder", type=Path, help="bundle of a promptable segmentation to begin with")
+    parser.add_argument("--held-out", type=int, default=0, help="sarcoma patients to measure on")
+    train(begin(parser))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ and to the shape features alone.
 from dataclasses import dataclass
 
 import torch
-from bank import WIDE, Bank
+from models.region.bank import WIDE, Bank
 from torch import Tensor
 from torch.nn import functional
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.model_scripts import script
+from models.position import export as position_export
+from models.region import export as region_export
 
 from similar_cases.describe.backends.body_network import BodyNetwork
 from similar_cases.describe.backends.region_token.network import RegionShape, SharedSpace
@@ -17,7 +18,7 @@ def position_bundle(folder: Path, seed: int = 3) -> Path:
     """Write a bundle of body coordinates of some kilobytes to `folder`, and return it."""
     torch.manual_seed(seed)
     state = {"upright": BodyNetwork((4, 4, 6, 6)).state_dict(), "spent": 0.0, "steps": 0}
-    script("position", "export").export(state, "0.0.0", folder, metrics=[])
+    position_export.export(state, "0.0.0", folder, metrics={})
     return folder
 
 
@@ -33,6 +34,5 @@ def region_bundle(folder: Path, position: Path, seed: int = 3) -> Path:
         "spent": 0.0,
         "steps": 0,
     }
-    export = script("region", "export")
-    export.export(state, export.space_of(position), "0.0.0", folder, metrics={})
+    region_export.export(state, region_export.space_of(position), "0.0.0", folder, metrics={})
     return folder

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.model_scripts import script
+from models.position import export as position_export
+from models.position import train as position
+from models.region import bank, export, losses, prepare, simulate, train, views
 from tests.unit.describe.region_bundles import position_bundle
 from tests.unit.describe.volumes import ball, texture, volume_of
 from tests.unit.evaluate.tiny_data import tiny_data
@@ -15,11 +17,6 @@ from tests.unit.evaluate.tiny_data import tiny_data
 from similar_cases.describe.backends.body_network import BodyNetwork, coordinates_at
 from similar_cases.describe.backends.body_position import CtBodyPosition
 from similar_cases.describe.backends.region_token.embedder import RegionTokenEmbedder
-
-prepare, train, export = (script("region", name) for name in ("prepare", "train", "export"))
-bank, losses, simulate, views = (__import__(name) for name in ("bank", "losses", "simulate", "views"))
-position = script("position", "train")
-position_export = script("position", "export")
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +162,7 @@ def test_a_training_of_places_takes_steps_goes_on_and_is_exported(items_file, tm
     position.train(options)
     state = torch.load(tmp_path / "last.pt", weights_only=True)
     assert state["steps"] == 1
-    position_export.export(state, "0.0.1", tmp_path / "bundle", metrics=[])
+    position_export.export(state, "0.0.1", tmp_path / "bundle", metrics={})
     volume = volume_of(texture((10, 30, 30), scale=300.0), (3.0, 3.0, 3.0))
     told = CtBodyPosition(tmp_path / "bundle").coordinates(volume, volume.geometry.index_to_lps([5, 15, 15]))
     assert np.isfinite(told[0].at_mm).all()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from tests.model_scripts import script
+from models.promptable import export
 
 from similar_cases.segment.backends.promptable.network import NetworkShape, PromptableUNet
 
@@ -15,7 +15,6 @@ def random_network(seed: int = 3) -> PromptableUNet:
 
 def random_bundle(folder: Path, seed: int = 3) -> Path:
     """Write a bundle of some kilobytes to `folder`, and return it."""
-    export = script("promptable", "export")
     training = export.Training(random_network(seed).state_dict(), minutes=0, steps=0)
     export.export(training, "0.0.0", folder, metrics={})
     return folder

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from models.promptable.card import model_card
+from models.promptable.metadata import metadata_of
 from monai.bundle import ConfigParser
-from tests.model_scripts import MODELS, script
 from tests.unit.segment.promptable_bundles import random_bundle, random_network
 
 import similar_cases
@@ -16,6 +17,7 @@ from similar_cases.segment.backends.promptable.bundle import load_network, shipp
 from similar_cases.segment.backends.promptable.network import PromptableUNet
 from similar_cases.segment.backends.promptable.segmenter import PromptableSegmenter
 
+MODELS = Path(__file__).parents[3] / "models"
 #: what MONAI's bundle specification asks of metadata.json
 MONAI_FIELDS = {
     "version",
@@ -123,7 +125,7 @@ def test_the_card_shows_the_figures():
     row = {"dataset": "sarcoma", "modality": "CT", "clicks": 1, "n": 9, "patients": 9}
     row |= {"dice_mean": 0.7123, "dice_ci": [0.61, 0.8], "reference_dice_mean": 0.5}
     alone = row | {"dataset": "nsclc", "n": 1, "patients": 1, "dice_ci": None}
-    metadata = script("promptable", "metadata").metadata_of(
+    metadata = metadata_of(
         {
             "version": "1.2.3",
             "weights_sha256": "ab" * 32,
@@ -132,7 +134,7 @@ def test_the_card_shows_the_figures():
             "metrics": {"validation": [row], "test": [alone]},
         }
     )
-    card = script("promptable", "card").model_card(metadata)
+    card = model_card(metadata)
     assert "| sarcoma | CT | 9 | 1 | 0.712 (0.61 to 0.80) | 0.500 |" in card
     assert "| nsclc | CT | 1 | 1 | 0.712 | 0.500 |" in card
     assert "99 steps in 7 minutes on a CPU" in card

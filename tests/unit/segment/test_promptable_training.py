@@ -6,17 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.model_scripts import script
+from models.promptable import atlas, contrast, export, prepare, scenes, train, validate
+from models.promptable import simulated_clicks as clicks
 from tests.unit.evaluate.tiny_data import tiny_data
 
 from similar_cases.segment.backends.promptable.bundle import load_network
 from similar_cases.segment.backends.promptable.inputs import CHANNELS, SIZE, CropGrid, sample
 from similar_cases.segment.backends.promptable.network import NetworkShape
 
-prepare, atlas, scenes, clicks = (
-    script("promptable", name) for name in ("prepare", "atlas", "scenes", "simulated_clicks")
-)
-train, validate, export = (script("promptable", name) for name in ("train", "validate", "export"))
 _TINY = NetworkShape(widths=(4, 4, 4, 4, 4))
 
 
@@ -105,7 +102,6 @@ def test_scenes_hold_their_object_and_prompts_lie_where_they_should(drawn):
 
 
 def test_other_contrasts_are_finite_and_leave_the_grid(drawn):
-    contrast = script("promptable", "contrast")
     changed = contrast.other_contrast(drawn[0].image, np.random.default_rng(1))
     assert changed.shape == drawn[0].image.shape
     assert torch.isfinite(changed).all()
@@ -142,8 +138,8 @@ def test_training_takes_steps_saves_goes_on_and_is_exported(items_file, tmp_path
 
     def step(self, batch, rng):
         loss = took(self, batch, rng)
-        self.spent += 30.0  # as if it took half a minute
-        steps.append((self.steps, float(loss)))
+        self.course.spent += 30.0  # as if it took half a minute
+        steps.append((self.course.steps, float(loss)))
         return loss
 
     monkeypatch.setattr(train.Trainer, "step", step)
@@ -169,7 +165,9 @@ def test_training_takes_steps_saves_goes_on_and_is_exported(items_file, tmp_path
 
 def _scored(trainer):
     """As the evaluation beside would, keep the weights as the best."""
-    torch.save({name: tensor.half() for name, tensor in trainer.average.state_dict().items()}, trainer.out / "best.pt")
+    torch.save(
+        {name: tensor.half() for name, tensor in trainer.average.state_dict().items()}, trainer.course.out / "best.pt"
+    )
 
 
 def test_weights_are_evaluated_on_every_kind(items_file, tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """What the bundle says of itself: metadata for programs, the model card for people."""
 
-from importlib.metadata import version
 from typing import Any
+
+from models import bundle
 
 from similar_cases.describe.backends.region_token.inputs import CHANNELS, SHARE, SIZE
 from similar_cases.describe.backends.region_token.network import SIZE as VECTOR
@@ -67,26 +68,34 @@ it. A classification of organ and data set counts a tenth. Views are turned, shi
 size of a voxel) and get noise of a few hundredths of the spread, which leaves the radiomics nearly as they were; views
 in another contrast are linked to no grey-value radiomics. Masks are redrawn as a segmenter or a hurried person would.
 The encoder began as that of the promptable segmentation, version 0.1.0, and was trained on."""
+_CHANNELS = ("image over its spread", "relative to the inside", "rank", "mask")
+_DATA_FORMAT: dict[str, Any] = {
+    "inputs": {
+        "image": bundle.tensor_format(
+            "cube round a region, as similar_cases.describe.backends.region_token.inputs makes it",
+            _CHANNELS,
+            [SIZE] * 3,
+            [-4, 4],
+            modality="CT, MR, PT",
+        ),
+    },
+    "outputs": {
+        "pred": bundle.tensor_format(
+            "vector; its direction counts", ["vector"], [], type="feature", num_channels=VECTOR
+        ),
+    },
+}
 
 
 def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
     """Return ``configs/metadata.json`` from what one export knows."""
     training = facts["training"]
-    return {
-        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
-        "meta_schema_20240725.json",
-        "version": facts["version"],
-        "changelog": {facts["version"]: "see the repository's CHANGELOG.md"},
-        "monai_version": version("monai"),
-        "pytorch_version": version("torch").partition("+")[0],
-        "numpy_version": version("numpy"),
-        "required_packages_version": {"safetensors": "0.5", "similar-cases": "0.1.0"},
+    return bundle.made_with(facts["version"]) | {
         "name": "Region token",
         "setting": "region-token",
         "task": "Embedding of a region of CT, MR or PET, and of radiomics, in one space",
         "description": "A token that looks at a region, and an encoder of any named radiomics features, in one space.",
-        "authors": "Similar Cases",
-        "copyright": "Similar Cases; under the repository's licence, and whatever the licences of the data below ask",
+        **bundle.AUTHORSHIP,
         "intended_use": "Research. Finds regions that look alike, by a region, by any radiomics features, or by a "
         "place in the body. Not a medical device; not for diagnosis.",
         "limits": _LIMITS,
@@ -98,7 +107,7 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
         "training": training
         | {
             "classes": facts["classes"],
-            "command": "python models/region/train.py --items .cache/region-training.npz --position .cache/position "
+            "command": "python -m models.region.train --items .cache/region-training.npz --position .cache/position "
             f"--encoder BUNDLE --out .cache/region --minutes {training['minutes']}",
             "seed": 20261126,
             "optimiser": "AdamW, 1e-3 falling by a cosine, 64 lesions a step, weights averaged exponentially",
@@ -110,84 +119,16 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
 
 def model_card(metadata: dict[str, Any]) -> str:
     """Return README.md of the bundle."""
-    training, network = metadata["training"], metadata["network"]
-    data = [
-        [one[key] for key in ("name", "licence", "training", "validation", "reference")] for one in metadata["data"]
-    ]
-    parts = [
-        f"# {metadata['name']}, version {metadata['version']}",
-        metadata["description"],
-        f"{network['parameters'] / 1e6:.1f} million weights in half precision (encoder of widths "
-        f"{', '.join(map(str, network['widths']))}), sha256 `{metadata['weights_sha256']}`. Loading refuses any other. "
-        f"It goes with `{metadata['body_position']}` and radiomics recipe `{metadata['radiomics']['fingerprint']}`. "
-        "This file and `configs/` are written by `export.py`.",
-        "## Intended use",
-        metadata["intended_use"],
-        "## How it works",
-        _HOW,
-        "## Figures",
-        *_figures(metadata["metrics"]),
-        "## Limits",
-        "\n".join(f"- {limit}" for limit in metadata["limits"]),
-        "## Data",
-        _table(("data set", "licence", "trained on", "validated on", "source"), data),
-        metadata["copyright"] + ".",
-        "## Training",
+    training = metadata["training"]
+    repeated = [
         "{steps} steps in {minutes} minutes on one GPU. {optimiser}; seed {seed}.".format(**training),
         "To repeat it, on a CPU or a GPU; a training that is stopped goes on where it was:",
-        "```\npython models/region/prepare.py --data DIR --out .cache/region-training.npz\n"
-        "python models/position/train.py --items .cache/region-training.npz --out .cache/position\n"
+        "```\npython -m models.region.prepare --data DIR --out .cache/region-training.npz\n"
+        "python -m models.position.train --items .cache/region-training.npz --out .cache/position\n"
         f"{training['command']}\n"
-        f"python models/region/export.py --training .cache/region --version {metadata['version']} --data DIR\n```",
+        f"python -m models.region.export --training .cache/region --version {metadata['version']} --data DIR\n```",
     ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _figures(metrics: dict[str, list[dict[str, Any]]]) -> list[str]:
-    if not metrics:
-        return ["See the tables of `similar-cases evaluate` in [models/README.md](../README.md)."]
-    parts = ["Patients whom the weights never saw; in brackets the 95 % interval, patients resampled."]
-    header = ("data", "task", "way", "metric", "n", "value", "chance")
-    for name, rows in metrics.items():
-        parts += [f"### `similar-cases evaluate {name}`", _table(header, [_figure_row(row) for row in rows])]
-    return parts
-
-
-def _figure_row(row: dict[str, Any]) -> list[str]:
-    interval = " ({:.3f} to {:.3f})".format(*row["ci"]) if row.get("ci") else ""
-    chance = "" if row.get("chance") is None else f"{row['chance']:.3f}"
-    return [*(str(row[key]) for key in ("data", "task", "way", "metric", "n")), f"{row['value']:.3f}{interval}", chance]
-
-
-def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-_DATA_FORMAT: dict[str, Any] = {
-    "inputs": {
-        "image": {
-            "type": "image",
-            "format": "cube round a region, as similar_cases.describe.backends.region_token.inputs makes it",
-            "modality": "CT, MR, PT",
-            "num_channels": CHANNELS,
-            "spatial_shape": [SIZE, SIZE, SIZE],
-            "dtype": "float32",
-            "value_range": [-4, 4],
-            "is_patch_data": True,
-            "channel_def": {"0": "image over its spread", "1": "relative to the inside", "2": "rank", "3": "mask"},
-        }
-    },
-    "outputs": {
-        "pred": {
-            "type": "feature",
-            "format": "vector; its direction counts",
-            "num_channels": VECTOR,
-            "spatial_shape": [],
-            "dtype": "float32",
-            "value_range": [],
-            "is_patch_data": True,
-            "channel_def": {"0": "vector"},
-        }
-    },
-}
+    goes_with = (
+        f"It goes with `{metadata['body_position']}` and radiomics recipe `{metadata['radiomics']['fingerprint']}`. "
+    )
+    return bundle.model_card(metadata, _HOW, bundle.figures(metadata["metrics"]), repeated, goes_with)
