@@ -12,8 +12,8 @@ packages_for() {
         # what serves OHIF: nginx, envsubst for its template, curl for its health
         ohif) echo nginx-light gettext-base curl ;;
         # dciodvfy judges our SEG and SR; debootstrap brings the second Orthanc; storescu is a scanner of another make;
-        # chromium reads the page
-        test) echo dicom3tools dcmtk debootstrap chromium ;;
+        # chromium reads the page, curl the API
+        test) echo dicom3tools dcmtk debootstrap chromium curl ;;
         # builds our Dockerfiles without a daemon
         images) echo buildah debootstrap ;;
         *) echo "install-debian.sh: what is '$1'? Known: orthanc worker ohif test images" >&2; return 2 ;;

@@ -1,6 +1,7 @@
 """Options of the test run, and where the real data lie."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--require-postgresql", action="store_true", help="fail where pgserver starts no PostgreSQL")
     group.addoption("--require-gpu", action="store_true", help="fail where torch finds no GPU, instead of skipping")
     group.addoption("--require-data", action="store_true", help="fail where SIMILAR_CASES_DATA is not set")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let the programs that tests start be interrupted, though a run in the background (`make test &`) is not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

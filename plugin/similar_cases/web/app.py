@@ -92,5 +92,7 @@ class HttpServer:
         self._server.run()
 
     def close(self) -> None:
-        """Listen no more, and let `run` end."""
+        """Listen no more, and let `run` end; what is being answered has some seconds."""
+        # first: a thread that ends its answer wakes the server by a pipe, which closing takes away
+        self._server.task_dispatcher.shutdown(timeout=5)
         self._server.close()
