@@ -15,6 +15,7 @@ from similar_cases.demo.phantoms import lesion_mask, phantom_series
 from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, TWICE, Heard, Hospital, a_phantom
 from tests.browser.desk import BLUE, ORANGE, Desk
 from tests.browser.prefix_proxy import PREFIX, behind_a_prefix
+from tests.integration.archive_client import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.orthanc]
 
@@ -122,6 +123,30 @@ class TestByMouse:
         assert desk.outline() > 100
         page.get_by_role("button", name="Outlines").click()
         page.wait_for_function(f"canvas => ({ORANGE.strip()})(canvas) === 0", arg=desk.images.element_handle())
+
+    def test_what_is_dragged_or_turned_can_be_clicked_too(self, hospital, page):
+        phantom = hospital.unmarked
+        page.goto(hospital.page_of(series_uid(phantom)))
+        desk = Desk(page).opened()
+        x, y, z = phantom.lesion_lps
+        page.get_by_role("button", name="Box").click()
+        for step in (-16.0, 16.0):
+            desk.images.click(position=desk.place_of(phantom, (x + step, y + step, z)))
+        desk.answered(10)
+        small = desk.outline()
+        assert small > 100
+        for _ in range(2):
+            page.get_by_role("button", name="Zoom in").click()
+        assert desk.outline() > 1.2 * small
+        page.get_by_role("button", name="Move").click()
+        before = desk.images.evaluate("c => c.toDataURL()")
+        desk.images.click(position={"x": 100, "y": 100})
+        page.wait_for_function("([c, was]) => c.toDataURL() !== was", arg=[desk.images.element_handle(), before])
+        slider = page.get_by_role("slider", name="Slices: Images as acquired")
+        box = slider.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
+        expect(desk.images).to_have_attribute("data-slice", "23")
+        expect(slider).to_have_attribute("aria-valuetext", "Axial 24 / 24")
 
     def test_a_known_region_is_corrected_from_its_own_mask_and_comes_back_by_undo(self, hospital, page):
         phantom = a_phantom(0)
@@ -259,6 +284,90 @@ class TestByKeyboard:
         assert [word["verdict"] for word in feedback(hospital)] == ["alike"]
         page.keyboard.press("Space")
         expect(desk.cards.first.locator("[data-act=alike]")).to_have_attribute("aria-pressed", "false")
+
+    def test_windows_and_slices(self, hospital, page):
+        page.goto(hospital.page_of(series_uid(a_phantom(0))))
+        desk = Desk(page).opened().answered(10)
+        tab_to(page, ".view-canvas")
+        window = page.get_by_label("Window", exact=True)
+        told = page.locator(".grey-told").first
+        page.keyboard.press("3")
+        expect(told).to_have_text("C 300 W 1500")
+        assert window.evaluate("one => one.selectedOptions[0].text") == "Bone"
+        page.keyboard.press("s")
+        expect(told).to_have_text("C 300 W 1650")
+        page.keyboard.press("f")
+        expect(told).to_have_text("C 218 W 1650")
+        assert window.evaluate("one => one.selectedOptions[0].text") == "By hand"
+        expect(page.get_by_role("button", name="Crosshair")).to_have_attribute("aria-pressed", "false")
+        for _ in range(12):
+            page.keyboard.press("+")
+        seen = desk.images.evaluate("c => c.toDataURL()")
+        for _ in range(3):
+            page.keyboard.press("Shift+ArrowRight")  # the picture follows the crosshair
+        page.wait_for_function("([c, was]) => c.toDataURL() !== was", arg=[desk.images.element_handle(), seen])
+        expect(page.get_by_role("button", name="Crosshair")).to_have_attribute("aria-pressed", "true")
+        at = desk.slice_of(desk.images)
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("slider", name="Slices: Images as acquired")).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        expect(desk.images).to_have_attribute("data-slice", str(at + 1))
+        page.keyboard.press("Home")
+        expect(desk.images).to_have_attribute("data-slice", "0")
+
+
+class TestByTouch:
+    """One finger points, scrolls, and does what the tool says; two fingers zoom."""
+
+    def test_the_whole_way(self, hospital, browser, heard):
+        context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
+        page = heard.listen(context.new_page())
+        page.goto(hospital.page_of(series_uid(hospital.unmarked)))
+        desk = Desk(page).opened()
+        box = desk.images.bounding_box()
+        place = desk.place_of(hospital.unmarked, hospital.unmarked.lesion_lps)
+        page.touchscreen.tap(box["x"] + place["x"], box["y"] + place["y"])
+        desk.answered(10)
+        small = desk.outline()
+        assert small > 100
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        swipe(page, [(middle, (0.0, 64.0))])
+        at = desk.slice_of(desk.images)
+        assert at > hospital.unmarked.shape[0] // 2
+        page.get_by_role("button", name="Window", exact=True).tap()
+        swipe(page, [(middle, (60.0, 0.0))])
+        expect(page.locator(".grey-told").first).not_to_have_text("C 40 W 400")
+        assert desk.slice_of(desk.images) == at
+        page.get_by_role("button", name="Point").tap()
+        swipe(page, [(middle, (0.0, -64.0))])
+        swipe(page, [((middle[0] - 40, middle[1]), (-60.0, 0.0)), ((middle[0] + 40, middle[1]), (60.0, 0.0))])
+        assert desk.outline() > 1.5 * small
+        page.get_by_role("button", name="Fit", exact=True).tap()
+        edge = desk.place_of(hospital.unmarked, (hospital.unmarked.lesion_lps[0] + 11.0, 0.0, 0.0))
+        size = desk.volume_ml()
+        page.get_by_role("button", name="− Outside").tap()
+        page.touchscreen.tap(box["x"] + edge["x"], box["y"] + edge["y"])
+        desk.answered(10)
+        assert desk.volume_ml() < size
+        desk.cards.first.locator(".open").tap()
+        page.wait_for_selector(".views[data-compared]")
+        context.close()
+        assert heard.words == []
+
+
+def swipe(page: Page, fingers: list[tuple[tuple[float, float], tuple[float, float]]], steps: int = 8) -> None:
+    """Move fingers over the screen, each from a place by so many pixels."""
+    device = page.context.new_cdp_session(page)
+
+    def touch(kind: str, share: float) -> None:
+        points = [{"x": x + share * dx, "y": y + share * dy, "id": n} for n, ((x, y), (dx, dy)) in enumerate(fingers)]
+        told = {"type": kind, "touchPoints": [] if kind == "touchEnd" else points}
+        device.send("Input.dispatchTouchEvent", told)
+
+    touch("touchStart", 0.0)
+    for step in range(1, steps + 1):
+        touch("touchMove", step / steps)
+    touch("touchEnd", 1.0)
 
 
 def tab_to(page: Page, selector: str, limit: int = 60) -> None:
@@ -487,6 +596,41 @@ class TestWhenThingsGoWrong:
         expect(row).to_be_visible(timeout=SLOW_MS)
         expect(row.get_by_text("indexed")).to_be_visible(timeout=SLOW_MS)
         hospital.archive.wait_until_settled()
+
+    def test_a_series_that_waits_tells_its_place_and_can_be_hurried(self, hospital, page):
+        crowd = [a_phantom(50 + number) for number in range(12)]
+        hospital.archive.send([one for phantom in crowd for one in phantom_series(phantom)])
+        wait_until(lambda: len(waiting(hospital)) > 3, "a queue")
+        last = max(waiting(hospital), key=lambda row: row["place"])
+        page.goto(hospital.page(last["study"], last["series"]))
+        expect(page.locator(".standing")).to_contain_text("before it in the queue")
+        hurry = page.get_by_role("button", name="Process first")
+        hurry.click()
+        expect(page.locator(".state").first).to_have_text("indexed")
+        expect(hurry).to_have_count(0)
+        assert any(row["place"] >= 0 for row in waiting(hospital)), "it came before those that waited longer"
+        hospital.archive.wait_until_settled()
+
+    def test_the_queue_tells_what_is_being_done_and_its_bar_moves(self, hospital, page):
+        page.goto(hospital.page())
+        page.wait_for_selector("table tbody tr")
+        bar = page.get_by_role("progressbar", name="Done")
+        before = bar.evaluate("one => one.max")
+        hospital.archive.send([one for number in range(70, 76) for one in phantom_series(a_phantom(number))])
+        queue = page.get_by_role("region", name="Queue and index")
+        expect(queue.get_by_role("link", name="CT, 24 instances").first).to_be_visible()
+        expect(queue).to_contain_text("Left")
+        page.wait_for_function(
+            "([bar, was]) => bar.max > was && bar.value < bar.max", arg=[bar.element_handle(), before]
+        )
+        page.wait_for_function("bar => bar.value === bar.max", arg=bar.element_handle())
+        expect(queue).to_contain_text("Nothing is being processed.")
+        expect(page.get_by_role("region", name="Models")).to_contain_text("vectors")
+        no_violation(page)
+
+
+def waiting(hospital: Hospital) -> list[dict]:
+    return [row for row in hospital.archive.images().values() if row["state"] == "waiting" and "place" in row]
 
 
 class TestWhereItStands:

@@ -1,10 +1,11 @@
 // Without a series in the address: the archive's series by state, counts that move, and what to choose from.
 
+import { addressOf } from "./cards.js";
 import { hurry, listSeries, repeat, retry, status } from "./client.js";
 import { announce, element, facts, show } from "./dom.js";
 import {
-  LINKED, SPACES, STATES, WORDS, attempts, casesOf, date, doneOf, joined, lastHour, ofMany, placeInQueue, seconds, troubleOf, vectors,
-  workedFor,
+  LINKED, SPACES, STATES, WORDS, attempts, casesOf, date, doneOf, instances, joined, lastHour, ofMany, placeInQueue, roughly,
+  seconds, triedAgain, troubleOf, vectors, workedFor,
 } from "./strings.js";
 import { wordSearch } from "./words.js";
 
@@ -37,7 +38,7 @@ async function update(view, { overview, counts, table }, refresh) {
   if (view.state) parameters.state = view.state;
   if (view.study) parameters.study = view.study;
   const [now, page] = await Promise.all([status(), listSeries(parameters)]);
-  showOverview(overview, now);
+  showOverview(overview, now, page.series);
   const fresh = JSON.stringify([now.states, page, view.state]);
   if (fresh === view.last) return;
   view.last = fresh;
@@ -50,7 +51,9 @@ async function update(view, { overview, counts, table }, refresh) {
     view.offset += step;
     refresh();
   };
-  keepFocus(table, () => show(table, page.series.length ? seriesTable(page, refresh) : empty(view), pages(view, page, turn)));
+  keepFocus(table, () => show(table,
+    view.state === "failed" && page.series.length > 1 && retryAll(page.series, refresh),
+    page.series.length ? seriesTable(page, refresh) : empty(view), pages(view, page, turn)));
 }
 
 /** Redraw without taking the keyboard from whoever uses it. */
@@ -60,8 +63,8 @@ function keepFocus(parent, redraw) {
   if (held) parent.querySelector(`[data-key="${CSS.escape(held)}"]`)?.focus();
 }
 
-/** What is being worked on, how fast, by what, and how large the index is. */
-function showOverview(place, now) {
+/** What is being worked on, how fast, by what, and how large the index is; `rows` tell of the series that changed last. */
+function showOverview(place, now, rows) {
   const total = Object.values(now.states).reduce((sum, count) => sum + count, 0);
   const done = total - (now.states.waiting || 0) - (now.states.working || 0);
   const working = now.queue.working;
@@ -75,8 +78,9 @@ function showOverview(place, now) {
   Object.assign(queue.firstChild, { max: Math.max(total, 1), value: done });
   show(queue.lastChild, facts([
     [WORDS.queue, doneOf(done, total)],
-    [WORDS.now, working.length ? working.map((job) => element("div", { class: "number" }, element("span", { class: "uid" }, job.series), ` ${workedFor(job.since)}`)) : WORDS.nothingWorks],
+    [WORDS.now, working.length ? working.map((job) => workOn(job, rows.find((row) => row.series === job.series))) : WORDS.nothingWorks],
     [WORDS.throughput, lastHour(now.last_hour.series, now.last_hour.seconds)],
+    [WORDS.left, timeLeft(now)],
     [WORDS.cases, casesOf(now.cases)],
     [WORDS.results, String(now.results)],
   ]));
@@ -89,6 +93,19 @@ function showOverview(place, now) {
     [WORDS.segmenter, `${now.segmenter.name} ${now.segmenter.version}`],
     [WORDS.feedback, element("a", { href: "feedback?accept=text/csv", download: "feedback.csv" }, WORDS.feedbackCsv)],
   ]));
+}
+
+function workOn({ series, since }, row) {
+  const what = row ? [row.modality, instances(row.instances)].filter(Boolean).join(", ") : "";
+  return element("div", {},
+    row?.kind === "image" ? element("a", { href: addressOf(row) }, what) : what, what && " ",
+    element("span", { class: "uid" }, series), " ", element("span", { class: "number" }, workedFor(since)));
+}
+
+/** How long what waits will take, at the pace of the last hour; nothing where that is not known. */
+function timeLeft({ states, last_hour: { series, seconds: spent } }) {
+  const waits = (states.waiting || 0) + (states.working || 0);
+  return waits && series ? roughly((waits * spent) / series) : "";
 }
 
 const empty = (view) => element("p", { class: "quiet" }, view.state ? WORDS.noSeriesInState : WORDS.noSeries);
@@ -112,7 +129,7 @@ function seriesTable(page, refresh) {
   const head = [WORDS.state, WORDS.patient, WORDS.modality, WORDS.description, WORDS.date, WORDS.instances, WORDS.reasonOrTime, WORDS.act];
   return element(
     "table",
-    {},
+    { class: "list" },
     element("thead", {}, element("tr", {}, head.map((word) => element("th", { scope: "col" }, word)))),
     element("tbody", {}, page.series.map((row) => seriesLine(row, refresh))),
   );
@@ -120,20 +137,19 @@ function seriesTable(page, refresh) {
 
 function seriesLine(row, refresh) {
   const about = row.about || {};
-  const address = `?${new URLSearchParams({ StudyInstanceUIDs: row.study, SeriesInstanceUIDs: row.series })}`;
   const said = joined(about.study_description, about.series_description);
   return element(
     "tr",
     {},
     element("td", {}, element("span", { class: `state ${row.state}` }, stateOf(row))),
-    element("td", {}, about.patient_id || ""),
+    element("td", { class: "name" }, about.patient_id || ""),
     element("td", {}, row.modality || ""),
-    element("td", {}, said || element("span", { class: "uid" }, row.series)),
-    element("td", {}, about.study_date ? date(about.study_date) : ""),
+    element("td", { class: "long" }, said || element("span", { class: "uid" }, row.series)),
+    element("td", { class: "short" }, about.study_date ? date(about.study_date) : ""),
     element("td", { class: "number" }, String(row.instances)),
-    element("td", {}, whyOf(row)),
+    element("td", { class: "long" }, whyOf(row)),
     element("td", {}, element("div", { class: "acts" },
-      row.kind === "image" && element("a", { href: address, "data-key": row.series }, WORDS.open),
+      row.kind === "image" && element("a", { href: addressOf(row), "data-key": row.series }, WORDS.open),
       actOf(row, refresh))),
   );
 }
@@ -148,6 +164,19 @@ function actOf(row, refresh) {
     refresh();
   };
   return element("button", { type: "button", "data-key": `act-${row.series}`, "aria-label": `${word}: ${row.modality} ${row.series}`, onclick: act }, word);
+}
+
+function retryAll(rows, refresh) {
+  const act = async (event) => {
+    event.target.disabled = true;
+    let done = 0;
+    for (const row of rows) {
+      await retry(row.series).then(() => { done += 1; }, (error) => announce(troubleOf(error)));
+    }
+    announce(triedAgain(done));
+    refresh();
+  };
+  return element("button", { type: "button", "data-key": "retry-all", onclick: act }, WORDS.retryAll);
 }
 
 const stateOf = (row) => (row.kind === "annotation" && row.state === "indexed" ? LINKED : STATES[row.state] || row.state);

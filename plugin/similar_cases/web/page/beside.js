@@ -15,7 +15,7 @@ export class Beside {
     this.scene.tool = "pan";
     this.scene.showsCrosshair = stage.scene.showsCrosshair;
     this.scene.showsRegions = stage.scene.showsRegions;
-    const keys = { toggle: (name) => stage.toggle(name), link: () => stage.setLinked(!stage.isLinked), centre: () => stage.centre(), window: (step) => stage.nextWindow(step) };
+    const keys = { toggle: (name) => stage.toggle(name), link: () => stage.setLinked(!stage.isLinked), centre: () => stage.centre(), window: (step) => stage.nextWindow(step), preset: (number) => stage.setWindow(number - 1) };
     this.views = [new View(this.scene, 0, comparedWith(found), keys)];
     this.state = element("p", { class: "quiet beside-state", role: "status" }, WORDS.loadingImages);
     this.loading = new AbortController();

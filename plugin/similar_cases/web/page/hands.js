@@ -14,8 +14,8 @@ export function hands(view) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
+  sliding(view);
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-  canvas.addEventListener("focus", () => view.does.focus?.());
 
   canvas.addEventListener("pointerdown", (event) => {
     if (!view.scene.volume) return;
@@ -29,7 +29,7 @@ export function hands(view) {
   canvas.addEventListener("pointermove", (event) => {
     const drag = view.drag;
     if (!drag || !fingers.has(event.pointerId)) {
-      if (view.scene.volume) view.does.hover?.(view.indexOf(view.placeAt(...at(event))));
+      if (view.scene.volume) hover(view, view.placeAt(...at(event)));
       return;
     }
     const before = fingers.get(event.pointerId);
@@ -48,7 +48,10 @@ export function hands(view) {
     if (!drag || fingers.size) return;
     view.drag = null;
     if (event.type === "pointercancel") return view.ask();
-    if (drag.act === "box" && drag.box) finishBox(view, view.placeAt(...drag.from), view.placeAt(...at(event)));
+    if (drag.act === "box" && drag.box) {
+      Object.assign(view, { boxStart: null, boxEnd: null });
+      finishBox(view, view.placeAt(...drag.from), view.placeAt(...at(event)));
+    }
     else if (!drag.moved) click(view, drag, at(event));
     view.ask();
   };
@@ -82,9 +85,28 @@ export function hands(view) {
 
 const distance = ([x1, y1], [x2, y2]) => Math.hypot(x2 - x1, y2 - y1);
 
+/** The slider beside a view goes through its slices; down is further, as the wheel has it. */
+function sliding(view) {
+  const { slider } = view;
+  const steps = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1, PageDown: 10, PageUp: -10, Home: -1e6, End: 1e6 };
+  const go = (count) => view.scene.volume && view.scene.step(view.plane.axis, count);
+  slider.addEventListener("input", () => go(Number(slider.value) - view.at));
+  slider.addEventListener("keydown", (event) => {
+    if (!steps[event.key]) return;
+    event.preventDefault();
+    go(steps[event.key]);
+  });
+}
+
+function hover(view, place) {
+  view.does.hover?.(view.indexOf(place));
+  if (!view.boxEnd) return;
+  view.boxEnd = place;
+  view.ask();
+}
 
 function actOf(view, event) {
-  if (event.pointerType === "touch") return view.scene.tool === "box" ? "box" : "touch";
+  if (event.pointerType === "touch" && view.scene.tool === "point") return "touch";
   if (event.button === 1) return "pan";
   if (event.button === 2) return "right";
   return { point: "pan", box: "box", window: "window", pan: "pan" }[view.scene.tool];
@@ -104,14 +126,14 @@ function move(view, drag, [x1, y1], [x2, y2]) {
     return steps && scene.step(view.plane.axis, steps);
   }
   // the right button, or the window tool: to the right is wider, down is a higher centre, as other viewers have it
+  return windowBy(scene, (x2 - x1) / 150, (y2 - y1) / 300);
+}
+
+/** Make the window wider and its centre higher, by shares of its width. */
+function windowBy(scene, wider, higher) {
   const { window } = scene;
-  const unit = Math.max(window.width, 1e-6) / 300;
-  return scene.setWindow({
-    ...window,
-    name: "",
-    width: Math.max(window.width + (x2 - x1) * unit * 2, unit),
-    centre: window.centre - (y2 - y1) * unit,
-  });
+  const width = Math.max(window.width, 1e-6);
+  scene.setWindow({ ...window, name: "", width: width * Math.max(1 + wider, 1 / 300), centre: window.centre + higher * width });
 }
 
 function pinch(view, fingers, id, now) {
@@ -131,11 +153,13 @@ function click(view, drag, [x, y]) {
   const inside = scene.volume.grid.held(index).every((value, axis) => Math.abs(value - index[axis]) <= 0.5);
   if (!inside) return;
   scene.setCursor(index);
+  // what can be dragged can be clicked, too: a box by two corners, the picture by its new middle
+  if (drag.act === "box") return boxCorner(view, view.placeAt(x, y));
+  if (scene.tool === "pan" && drag.act === "pan" && view.does.point) return view.lookAt(view.placeAt(x, y));
   const places = scene.tool === "point" || drag.act === "right";
-  if (places && drag.act !== "box") {
-    const positive = !(drag.act === "right" || drag.shift || scene.isNegative);
-    view.does.point?.(scene.volume.grid.toLps(scene.cursor), positive);
-  }
+  if (!places) return undefined;
+  const positive = !(drag.act === "right" || drag.shift || scene.isNegative);
+  return view.does.point?.(scene.volume.grid.toLps(scene.cursor), positive);
 }
 
 /** A box in a plane is as deep as half of its sides together, half of that to each side of the slice. */
@@ -165,6 +189,7 @@ function key(view, event) {
     index[axis] = scene.cursor[axis];
     scene.showsCrosshair = true;
     scene.setCursor(index);
+    view.reveal();
     return true;
   }
   const acts = {
@@ -174,10 +199,10 @@ function key(view, event) {
     End: () => scene.step(axis, 1e6),
     Enter: () => view.does.point?.(scene.volume.grid.toLps(scene.cursor), !(event.shiftKey || scene.isNegative)),
     n: () => view.does.point?.(scene.volume.grid.toLps(scene.cursor), false),
-    b: () => keyBox(view),
+    b: () => boxCorner(view, view.pixelOf(scene.cursor), null),
     Backspace: () => view.does.undo?.(),
     Escape: () => {
-      view.boxStart = null;
+      Object.assign(view, { boxStart: null, boxEnd: null });
       view.ask();
     },
     "+": () => view.zoomBy(1.25),
@@ -185,22 +210,26 @@ function key(view, event) {
     "-": () => view.zoomBy(0.8),
     0: () => view.fit(),
     w: () => view.does.window?.(1),
+    a: () => windowBy(scene, -0.1, 0),
+    s: () => windowBy(scene, 0.1, 0),
+    d: () => windowBy(scene, 0, scene.window.invert ? -0.05 : 0.05),
+    f: () => windowBy(scene, 0, scene.window.invert ? 0.05 : -0.05),
     o: () => view.does.toggle?.("showsRegions"),
     c: () => view.does.toggle?.("showsCrosshair"),
     g: () => view.does.centre?.(),
     l: () => view.does.link?.(),
   };
-  const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const preset = /^[1-9]$/.test(event.key) && view.does.preset;
+  const act = preset ? () => preset(Number(event.key)) : acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act || (event.key === "Escape" && !view.boxStart)) return false;
   act();
   return true;
 }
 
-function keyBox(view) {
-  const corner = view.pixelOf(view.scene.cursor);
-  if (view.boxStart) {
-    finishBox(view, view.boxStart, corner);
-    view.boxStart = null;
-  } else view.boxStart = corner;
+/** A corner of a box, by key or click: the first begins it, the second ends it. */
+function boxCorner(view, corner, end = corner) {
+  const start = view.boxStart;
+  Object.assign(view, start ? { boxStart: null, boxEnd: null } : { boxStart: corner, boxEnd: end });
+  if (start) finishBox(view, start, corner);
   view.ask();
 }

@@ -27,6 +27,7 @@ export class Stage {
       box: (lower, upper) => does.box(lower, upper),
       undo: () => does.undo(),
       window: (step) => this.nextWindow(step),
+      preset: (number) => this.setWindow(number - 1),
       toggle: (name) => this.toggle(name),
       centre: () => this.centre(),
       link: () => this.setLinked(!this.isLinked),
@@ -37,6 +38,7 @@ export class Stage {
       tool: (name) => this.setTool(name),
       toggle: (name) => this.toggle(name),
       fit: () => this.fit(),
+      zoom: (factor) => this.zoom(factor),
       centre: () => this.centre(),
       window: (at) => this.setWindow(at),
       number: (number) => does.number(number),
@@ -204,6 +206,11 @@ export class Stage {
   fit() {
     this.views.forEach((view) => view.fit());
     this.other?.views.forEach((view) => view.fit());
+  }
+
+  zoom(factor) {
+    if (!this.scene.volume) return;
+    [...this.views, ...(this.other?.scene.volume ? this.other.views : [])].forEach((view) => view.zoomBy(factor));
   }
 
   /** Bring the region that is asked about into the middle, the other one too where one is beside. */

@@ -102,6 +102,8 @@ export const WORDS = {
   results: "SEG and SR written",
   feedback: "Feedback",
   feedbackCsv: "All feedback as CSV",
+  left: "Left",
+  retryAll: "Try all of these again",
   nothingWorks: "Nothing is being processed.",
   now: "Being processed",
   segmenter: "Outlines by",
@@ -125,13 +127,15 @@ export const WINDOWS = {
 export const KEYS = {
   tools: {
     point: { text: "Point", title: "Click inside a lesion; drag to move the image" },
-    box: { text: "Box", title: "Drag a box round a lesion" },
+    box: { text: "Box", title: "Drag a box round a lesion, or click two of its corners" },
     window: { text: "Window", title: "Drag to change brightness and contrast; the right button always does" },
-    pan: { text: "Move", title: "Drag to move the image; the middle button always does" },
+    pan: { text: "Move", title: "Drag to move the image, or click what should be in the middle; the middle button always does" },
   },
   outside: { text: "− Outside", title: "The next points lie outside the lesion; so do right-clicks, and clicks with Shift" },
   regions: { text: "Outlines", title: "Show or hide outlines (O)" },
   crosshair: { text: "Crosshair", title: "Show or hide the crosshair (C)" },
+  zoomOut: { text: "−", label: "Zoom out", title: "Zoom out (−)" },
+  zoomIn: { text: "+", label: "Zoom in", title: "Zoom in (+)" },
   fit: { text: "Fit", title: "The whole image (0)" },
   centre: { text: "Region", title: "The region in the middle, from near (G)" },
   link: { text: "Linked", title: "Scroll both together, by anatomy (L)" },
@@ -145,7 +149,8 @@ export const KEYS = {
     ["B, move, B", "a box from corner to corner"],
     ["Backspace", "take the last point back"],
     ["+, −, 0", "zoom in, zoom out, the whole image"],
-    ["W", "next window"],
+    ["1 to 9, W", "a window of the list, the next one"],
+    ["A, S; D, F", "more, less contrast; darker, brighter"],
     ["O, C, G, L", "outlines, crosshair, region, linked"],
     ["Ctrl and wheel, two fingers", "zoom"],
   ],
@@ -246,6 +251,7 @@ export const regionOf = (told) => `Region of ${millilitres(told.volume_ml)}, ${s
 export const loadedPart = (loaded, total) => `${loaded} of ${total} slices loaded`;
 export const sliceOf = (plane, number, total) => `${plane} ${number} / ${total}`;
 export const viewName = (number) => ["Images as acquired", "Second plane", "Third plane"][number];
+export const slicesOf = (name) => `Slices: ${name}`;
 export const planeName = (name) => ({ axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" })[name];
 export const openBeside = (name) => `Compare with ${name}`;
 export const findLike = (name) => `Find similar to ${name}`;
@@ -260,6 +266,9 @@ export const shortNumber = (value) =>
 export const lastHour = (count, spent) => (count ? `${count} series, ${seconds(spent / count)} each` : "no series");
 export const casesOf = ({ region = 0, series = 0 }) => `${region} regions, ${series} volumes`;
 export const workedFor = (since) => `for ${Math.max(0, Math.round(Date.now() / 1000 - since))} s`;
+export const instances = (count) => (count === 1 ? "1 instance" : `${count} instances`);
+export const triedAgain = (count) => `${count} series are tried again.`;
+export const roughly = (spent) => (spent < 90 ? "about a minute" : spent < 5400 ? `about ${Math.round(spent / 60)} minutes` : `about ${Math.round(spent / 3600)} hours`);
 export const doneOf = (done, total) => `${done} of ${total} series done`;
 export const findingOf = (region, found) =>
   [region?.finding?.meaning, region?.finding_site?.meaning || plainPart(found.body_part_examined), region?.volume_ml !== undefined ? millilitres(region.volume_ml) : ""]

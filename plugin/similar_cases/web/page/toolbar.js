@@ -3,14 +3,15 @@
 import { element, show } from "./dom.js";
 import { KEYS, WORDS } from "./strings.js";
 
+const ZOOM = 1.25;
 const TOOLS = ["point", "box", "window", "pan"];
 const SWITCHES = { isNegative: KEYS.outside, showsRegions: KEYS.regions, showsCrosshair: KEYS.crosshair };
 
 export class Toolbar {
-  /** `does`: {tool(name), toggle(name), fit(), centre(), window(at), number(number)}. */
+  /** `does`: {tool(name), toggle(name), zoom(factor), fit(), centre(), window(at), number(number)}. */
   constructor(does) {
     const button = (name, word, act, pressed) =>
-      element("button", { type: "button", "data-act": name, title: word.title, "aria-pressed": pressed, onclick: act }, word.text);
+      element("button", { type: "button", "data-act": name, title: word.title, "aria-label": word.label, "aria-pressed": pressed, onclick: act }, word.text);
     this.tools = Object.fromEntries(TOOLS.map((name) => [name, button(name, KEYS.tools[name], () => does.tool(name), "false")]));
     this.switches = Object.fromEntries(Object.entries(SWITCHES).map(([name, word]) => [name, button(name, word, () => does.toggle(name), "false")]));
     this.windows = element("select", { "aria-label": WORDS.window, onchange: () => does.window(this.windows.selectedIndex) });
@@ -22,7 +23,10 @@ export class Toolbar {
       element("div", { class: "group", role: "group", "aria-label": WORDS.tool }, Object.values(this.tools)),
       isNegative,
       this.windows,
-      element("div", { class: "group" }, showsRegions, showsCrosshair, button("fit", KEYS.fit, does.fit), button("centre", KEYS.centre, does.centre)),
+      element("div", { class: "group" }, showsRegions, showsCrosshair),
+      element("div", { class: "group" },
+        button("zoomOut", KEYS.zoomOut, () => does.zoom(1 / ZOOM)), button("zoomIn", KEYS.zoomIn, () => does.zoom(ZOOM)),
+        button("fit", KEYS.fit, does.fit), button("centre", KEYS.centre, does.centre)),
       this.numbers,
     );
   }

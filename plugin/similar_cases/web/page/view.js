@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { section } from "./mask.js";
 import { hands } from "./hands.js";
-import { WORDS, planeName, sliceOf, windowOf } from "./strings.js";
+import { WORDS, planeName, sliceOf, slicesOf, windowOf } from "./strings.js";
 
 /** Told apart by lightness and width as well as by colour (Okabe and Ito's palette). */
 export const INKS = {
@@ -13,11 +13,19 @@ export const INKS = {
 };
 const POSITIVE = "#7ddc9a";
 const NEGATIVE = "#ff9b8f";
+/** So near to its edge a crosshair counts as out of the picture, pixels. */
+const EDGE = 12;
+/** The letter on the right stands beside the slider, pixels. */
+const BESIDE_SLIDER = 32;
 
 export class View {
-  /** `does`: {point(lps, positive), box(lower, upper), undo(), window(step), focus()}, what may be missing is not done. */
+  /**
+   * `does`: {point(lps, positive), box(lower, upper), undo(), window(step), preset(number), toggle(name), centre(), link(),
+   * hover(index)}; what is missing is not done.
+   */
   constructor(scene, planeAt, name, does = {}) {
-    Object.assign(this, { scene, planeAt, does, zoom: 0, centre: null, drag: null, boxStart: null });
+    // a box that hands or keys began: its first corner, and the one that the hand is over now
+    Object.assign(this, { scene, planeAt, does, zoom: 0, centre: null, drag: null, boxStart: null, boxEnd: null });
     this.canvas = element("canvas", {
       class: "view-canvas",
       tabindex: "0",
@@ -28,7 +36,8 @@ export class View {
     });
     this.told = element("output", { class: "slice-told", "aria-hidden": "true" });
     this.grey = element("output", { class: "grey-told", "aria-hidden": "true" });
-    this.root = element("div", { class: "view" }, this.canvas, this.told, this.grey);
+    this.slider = element("input", { type: "range", class: "slices", min: 0, hidden: true, "aria-label": slicesOf(name) });
+    this.root = element("div", { class: "view" }, this.canvas, this.told, this.grey, this.slider);
     this.buffer = document.createElement("canvas");
     this.stop = scene.listen(() => this.ask());
     this.resized = new ResizeObserver(() => this.ask());
@@ -101,6 +110,22 @@ export class View {
     this.ask();
   }
 
+  /** Move the picture so far that the crosshair is in it. */
+  reveal() {
+    const place = this.pixelOf(this.scene.cursor);
+    const [x, y] = this.screenOf(place);
+    const { clientWidth, clientHeight } = this.canvas;
+    if (x > EDGE && y > EDGE && x < clientWidth - EDGE && y < clientHeight - EDGE) return;
+    this.lookAt(place);
+  }
+
+  /** Bring a place of the plane into the middle. */
+  lookAt(place) {
+    this.zoom = this.scale;
+    this.centre = place;
+    this.ask();
+  }
+
   middle() {
     return this.centre || [this.size[0] / 2, this.size[1] / 2];
   }
@@ -162,9 +187,19 @@ export class View {
     if (scene.showsCrosshair) this.crosshair(pen);
     this.prompts(pen);
     this.letters(pen);
-    tell(this.told, sliceOf(planeName(this.plane.name), this.at + 1, scene.volume.grid.shape[this.plane.axis]));
+    this.tellSlice(scene.volume.grid.shape[this.plane.axis]);
     tell(this.grey, this.planeAt ? "" : windowOf(scene.window));
     canvas.dataset.slice = String(this.at);
+  }
+
+  tellSlice(count) {
+    const { slider, at } = this;
+    const text = sliceOf(planeName(this.plane.name), at + 1, count);
+    tell(this.told, text);
+    slider.hidden = count < 2;
+    if (slider.max !== String(count - 1)) slider.max = count - 1;
+    if (slider.value !== String(at)) slider.value = at;
+    if (slider.getAttribute("aria-valuetext") !== text) slider.setAttribute("aria-valuetext", text);
   }
 
   paint(pen) {
@@ -224,7 +259,7 @@ export class View {
 
   keyBox() {
     if (!this.boxStart) return null;
-    return [...this.screenOf(this.boxStart), ...this.screenOf(this.pixelOf(this.scene.cursor))];
+    return [...this.screenOf(this.boxStart), ...this.screenOf(this.boxEnd || this.pixelOf(this.scene.cursor))];
   }
 
   shownBox() {
@@ -242,7 +277,7 @@ export class View {
     pen.font = "600 13px system-ui, sans-serif";
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    for (const [letter, x, y] of [[left, 11, height / 2], [right, width - 11, height / 2], [top, width / 2, 12], [bottom, Math.max(width / 2, Math.min(150, width - 30)), height - 12]]) {
+    for (const [letter, x, y] of [[left, 11, height / 2], [right, width - BESIDE_SLIDER, height / 2], [top, width / 2, 12], [bottom, Math.max(width / 2, Math.min(150, width - 30)), height - 12]]) {
       pen.lineWidth = 3;
       pen.strokeStyle = "rgba(0, 0, 0, 0.8)";
       pen.strokeText(letter, x, y);
