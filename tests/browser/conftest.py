@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
 from pydicom import Dataset
+from pydicom.uid import BasicTextSRStorage
 
 from similar_cases.demo.annotations import segmentation_of
+from similar_cases.demo.image_series import with_file_meta
 from similar_cases.demo.phantoms import LesionKind, Phantom, lesion_mask, phantom_series
 from tests.browser.ohif_server import CHROMIUM, chromium
 from tests.integration.archive_client import ArchiveClient, archive
@@ -20,6 +23,8 @@ from tests.integration.conftest import require
 SLOW_MS = 60_000
 SCRIPT = "<script>document.title='taken'</script>"
 IMAGE = "<img src=x onerror=\"document.title='taken'\">"
+#: a word of the report that is markup, and of no other
+RARE = "quagmire"
 #: the phantom in which two regions are drawn
 TWICE = 13
 KINDS = (LesionKind.SOLID, LesionKind.NECROTIC, LesionKind.SPICULATED, LesionKind.CALCIFIED)
@@ -31,7 +36,7 @@ class Hospital:
 
     Attributes:
         unmarked: a phantom whose lesion nobody has drawn.
-        hostile: UID of a series whose texts are markup.
+        hostile: UID of a series whose texts are markup, in its headers, its SEG and the report of its study.
         flat: UID of a series that makes no volume.
     """
 
@@ -57,6 +62,29 @@ def hostile(instances: list[Dataset]) -> list[Dataset]:
         one.SeriesDescription, one.StudyDescription = IMAGE, SCRIPT
         one.BodyPartExamined, one.Manufacturer = "CHEST", SCRIPT
     return instances
+
+
+def hostile_seg(images: list[Dataset], mask: NDArray[np.bool_]) -> Dataset:
+    """Mark a lesion with nothing but markup."""
+    seg = segmentation_of(images, mask, IMAGE)
+    [segment] = seg.SegmentSequence
+    segment.SegmentDescription = SCRIPT
+    segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning = IMAGE
+    seg.SeriesDescription = seg.ContentDescription = SCRIPT
+    return seg
+
+
+def hostile_report(image: Dataset) -> Dataset:
+    """Return an SR in the study of an image, whose text is markup and one rare word."""
+    document = Dataset()
+    document.SOPClassUID = BasicTextSRStorage
+    document.StudyInstanceUID, document.PatientID = image.StudyInstanceUID, image.PatientID
+    document.SeriesInstanceUID, document.SOPInstanceUID = (f"{image.StudyInstanceUID}.{end}" for end in ("7", "7.1"))
+    document.PatientName, document.SeriesDescription, document.Modality = image.PatientName, SCRIPT, "SR"
+    item = Dataset()
+    item.ValueType, item.TextValue = "TEXT", f"{SCRIPT} {IMAGE} {RARE}"
+    document.ContentSequence = [item]
+    return with_file_meta(document)
 
 
 def a_phantom(number: int, **changes: Any) -> Phantom:
@@ -93,7 +121,7 @@ def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         unmarked = a_phantom(20, kind=LesionKind.SOLID)
         sent += phantom_series(unmarked)
         bad = hostile(list(phantom_series(a_phantom(21))))
-        sent += [*bad, segmentation_of(bad, lesion_mask(a_phantom(21)), IMAGE)]
+        sent += [hostile_report(bad[0]), *bad, hostile_seg(bad, lesion_mask(a_phantom(21)))]
         flat = list(phantom_series(a_phantom(22)))[:1]
         report = running.send([*sent, *flat])
         assert not report.failures

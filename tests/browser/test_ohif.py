@@ -4,6 +4,7 @@ import base64
 import io
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, expect
 from pydicom import Dataset, dcmread
 
+from similar_cases.demo.phantoms import lesion_mask, phantom_series
+from tests.browser.conftest import IMAGE, a_phantom, hostile, hostile_seg
 from tests.browser.ohif_server import ohif, why_not
 from tests.integration.archive_client import ArchiveClient, archive
 from tests.integration.conftest import require
@@ -35,12 +38,18 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Viewer:
-    """An archive of sarcoma patients, and OHIF in front of it."""
+    """An archive of sarcoma patients, and OHIF in front of it.
+
+    Attributes:
+        study: UID of the study that is asked about, `series` that of its MR.
+        hostile: UIDs of a study and its series, the texts of which are markup.
+    """
 
     archive: ArchiveClient
     url: str
     study: str
     series: str
+    hostile: tuple[str, str]
 
     @property
     def region(self) -> dict[str, Any]:
@@ -62,12 +71,16 @@ def viewer(
     if reason := why_not():
         (pytest.fail if request.config.getoption("--require-browser") else pytest.skip)(reason)
     with archive(tmp_path_factory.mktemp("ohif")) as running:
-        report = running.send([data_dir / "sarcoma" / "dicom" / patient for patient in PATIENTS])
+        phantom = a_phantom(21)
+        bad = hostile(list(phantom_series(phantom)))
+        strange = [*bad, hostile_seg(bad, lesion_mask(phantom))]
+        report = running.send([*(data_dir / "sarcoma" / "dicom" / patient for patient in PATIENTS), *strange])
         assert not report.failures
         first = dcmread(next((data_dir / "sarcoma" / "dicom" / PATIENTS[0] / "MR_T1" / "image").iterdir()))
         running.wait_until_settled()
         with ohif(running.server.url) as url:
-            yield Viewer(running, url, str(first.StudyInstanceUID), str(first.SeriesInstanceUID))
+            study, series = str(first.StudyInstanceUID), str(first.SeriesInstanceUID)
+            yield Viewer(running, url, study, series, (str(bad[0].StudyInstanceUID), str(bad[0].SeriesInstanceUID)))
 
 
 @dataclass(frozen=True)
@@ -91,9 +104,9 @@ class Reading:
             self.page.screenshot(path=Path(folder) / f"ohif-{name}.png")
 
 
-@pytest.fixture
-def reading(viewer: Viewer, browser: Browser) -> Iterator[Reading]:
-    """OHIF with the study of the first patient open, its MR in the viewport."""
+@contextmanager
+def reading_of(viewer: Viewer, browser: Browser, study: str, series: str) -> Iterator[Reading]:
+    """Open a study in OHIF, a series of it in the viewport; its console must stay silent."""
     page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.set_default_timeout(SLOW_MS)
     said: list[str] = []
@@ -104,12 +117,19 @@ def reading(viewer: Viewer, browser: Browser) -> Iterator[Reading]:
 
     page.on("console", hear)
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(f"{viewer.url}/viewer?StudyInstanceUIDs={viewer.study}&initialSeriesInstanceUID={viewer.series}")
+    page.goto(f"{viewer.url}/viewer?StudyInstanceUIDs={study}&initialSeriesInstanceUID={series}")
     page.get_by_text("Confirm and hide").click()
-    page.wait_for_function(f"{SHOWN_NOW}.some(({{series}}) => series === '{viewer.series}')")
+    page.wait_for_function(f"{SHOWN_NOW}.some(({{series}}) => series === '{series}')")
     yield Reading(page, said)
     assert not said
     page.close()
+
+
+@pytest.fixture
+def reading(viewer: Viewer, browser: Browser) -> Iterator[Reading]:
+    """OHIF with the study of the first patient open, its MR in the viewport."""
+    with reading_of(viewer, browser, viewer.study, viewer.series) as opened:
+        yield opened
 
 
 #: what each viewport shows, by cornerstone's own word
@@ -264,6 +284,18 @@ def test_words_of_another_window_open_nothing(reading: Reading, viewer: Viewer) 
         frame.evaluate("(message) => window.parent.postMessage(message, window.location.origin)", strange)
     reading.page.wait_for_timeout(1000)
     assert [one["series"] for one in reading.shown()] == [viewer.series]
+
+
+def test_markup_in_headers_and_labels_stays_text(viewer: Viewer, browser: Browser) -> None:
+    with reading_of(viewer, browser, *viewer.hostile) as reading:
+        expect(reading.page.locator("[data-cy=viewport-overlay-top-left]").first).to_contain_text("<b>HOSTILE</b>")
+        reading.page.locator("[data-cy=SimilarCases]").click()
+        expect(reading.panel.locator(CARD)).not_to_have_count(0)
+        expect(reading.panel.locator("[data-known]").first).to_contain_text(IMAGE)
+        for frame in reading.page.frames:
+            assert frame.evaluate("document.querySelectorAll(\"img[src='x']\").length") == 0
+            assert "taken" not in frame.title()
+        reading.keep("hostile")
 
 
 @pytest.mark.parametrize("path", ["/", "/viewer?StudyInstanceUIDs=1", "/app-config.js", "/similar-cases/"])

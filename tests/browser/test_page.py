@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FrameLocator, Page, expect
 
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.phantoms import lesion_mask, phantom_series
-from tests.browser.conftest import IMAGE, SCRIPT, SLOW_MS, TWICE, Heard, Hospital, a_phantom
+from tests.browser.conftest import IMAGE, RARE, SCRIPT, SLOW_MS, TWICE, Heard, Hospital, a_phantom
 from tests.browser.desk import BLUE, ORANGE, Desk
 from tests.browser.prefix_proxy import PREFIX, behind_a_prefix
 from tests.integration.archive_client import wait_until
@@ -524,22 +524,94 @@ class TestForEverybody:
 class TestWhatOthersSend:
     """Nothing that lies in an archive becomes markup."""
 
-    def test_hostile_texts_are_texts(self, hospital, page):
+    def test_on_the_page_of_their_series(self, hospital, page):
         page.goto(hospital.page_of(hospital.hostile))
         desk = Desk(page).opened().answered(10)
         expect(page.get_by_role("heading", level=1)).to_contain_text(IMAGE)
         expect(page.locator(".who")).to_contain_text(SCRIPT)
+        expect(page.locator("[data-known]").first).to_contain_text(IMAGE)
+        expect(page.locator(".asked")).to_contain_text(IMAGE)
+        desk.images.press("Enter")
+        expect(page.locator("#news")).not_to_be_empty()
+        harmless(page)
+
+    def test_on_cards_in_the_table_of_radiomics_and_beside(self, hospital, page):
         page.goto(hospital.page_of(series_uid(a_phantom(1))))
-        desk = Desk(page).opened().answered()
-        for more in page.locator(".more summary").all():
-            more.click()
+        desk = Desk(page).opened().answered(10)
+        page.locator(".wishes summary").click()
+        page.get_by_label("Words", exact=True).fill(RARE)
+        page.keyboard.press("Enter")
+        desk.answered()
+        card = desk.cards.filter(has_text=IMAGE)
+        expect(card).to_have_count(1)
+        card.locator(".more summary").click()
+        for text in (IMAGE, SCRIPT, "<b>HOSTILE</b>"):
+            expect(card).to_contain_text(text)
         page.get_by_role("button", name="Radiomics").click()
+        expect(page.get_by_role("dialog").get_by_role("row", name="Mesh Volume")).to_be_visible()
+        harmless(page)
         page.keyboard.press("Escape")
+        card.locator(".open").click()
+        page.wait_for_selector(".views[data-compared]")
+        harmless(page)
+        card.get_by_role("link", name="Find similar to this").click()
+        Desk(page).opened().answered(10)
+        assert page.url.endswith(hospital.hostile)
+        harmless(page)
+
+    def test_in_the_archive_and_in_its_answers_to_words(self, hospital, page):
         page.goto(hospital.page())
-        expect(page.get_by_text(IMAGE).first).to_be_visible()
-        assert page.locator("main script, main img").count() == 0
-        assert page.title() == "Similar Cases"
-        assert desk
+        expect(page.get_by_role("cell", name=IMAGE).first).to_be_visible()
+        page.get_by_role("searchbox").fill(RARE)
+        page.keyboard.press("Enter")
+        card = Desk(page).cards.filter(has_text=IMAGE)
+        expect(card).to_have_count(1)
+        harmless(page)
+        study = hospital.archive.images()[hospital.hostile]["study"]
+        page.goto(f"{hospital.page()}?StudyInstanceUIDs={study}")
+        expect(page.get_by_role("cell", name=IMAGE).first).to_be_visible()
+        harmless(page)
+
+    def test_in_the_panel_of_a_viewer(self, hospital, page):
+        panel = embedded(hospital, page)
+        study = hospital.archive.images()[hospital.hostile]["study"]
+        tell(page, {"type": "similar-cases/find", "study": study, "series": hospital.hostile, "points": []})
+        expect(panel.locator("[data-known]").first).to_contain_text(IMAGE)
+        panel.locator("[data-known]").first.click()
+        expect(panel.locator("li.card")).to_have_count(10)
+        harmless(page)
+        assert page.frames[1].evaluate("document.querySelectorAll('main img, main script').length") == 0
+        assert page.frames[1].title() == "Similar Cases"
+
+
+def harmless(page: Page) -> None:
+    """Nothing that others sent became an element, or ran."""
+    assert page.locator("body script, body img, body b").count() == 0
+    assert "taken" not in page.title()
+
+
+def embedded(hospital: Hospital, page: Page) -> FrameLocator:
+    """Frame the page as a viewer does, and wait until it listens; what it tells is kept in `told`."""
+    page.goto(f"{hospital.archive.server.url}/system")
+    page.evaluate(
+        """address => {
+          window.told = [];
+          window.addEventListener("message", ({ data }) => window.told.push(data));
+          const frame = document.createElement("iframe");
+          Object.assign(frame, { src: address, width: 500, height: 900 });
+          document.body.replaceChildren(frame);
+        }""",
+        f"{hospital.page()}?embedded=1",
+    )
+    page.wait_for_function("() => window.told.some(one => one.type === 'similar-cases/ready')")
+    return page.frame_locator("iframe")
+
+
+def tell(page: Page, message: dict[str, Any]) -> None:
+    """Say something to the framed page."""
+    page.evaluate(
+        "message => document.querySelector('iframe').contentWindow.postMessage(message, location.origin)", message
+    )
 
 
 class TestWhenThingsGoWrong:
@@ -650,18 +722,7 @@ class TestWhereItStands:
     def test_inside_a_viewer_it_takes_a_measurement_and_tells_what_was_chosen(self, hospital, page):
         phantom = hospital.unmarked
         uid = series_uid(phantom)
-        page.goto(f"{hospital.archive.server.url}/system")
-        page.evaluate(
-            """address => {
-              window.told = [];
-              window.addEventListener("message", ({ data }) => window.told.push(data));
-              const frame = document.createElement("iframe");
-              Object.assign(frame, { src: address, width: 500, height: 900 });
-              document.body.replaceChildren(frame);
-            }""",
-            f"{hospital.page()}?embedded=1",
-        )
-        page.wait_for_function("() => window.told.some(one => one.type === 'similar-cases/ready')")
+        panel = embedded(hospital, page)
         x, y, z = phantom.lesion_lps
         measured = {
             "type": "similar-cases/find",
@@ -669,10 +730,8 @@ class TestWhereItStands:
             "series": uid,
             "points": [[x - 14, y, z], [x + 14, y, z]],
         }
-        tell = "message => document.querySelector('iframe').contentWindow.postMessage(message, location.origin)"
-        page.evaluate(tell, {**measured, "series": "<b>"})
-        page.evaluate(tell, measured)
-        panel = page.frame_locator("iframe")
+        tell(page, {**measured, "series": "<b>"})
+        tell(page, measured)
         expect(panel.locator("li.card")).to_have_count(10)
         chosen = panel.get_by_role("button", name="Open beside").first
         other = chosen.get_attribute("data-series")

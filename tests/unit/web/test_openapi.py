@@ -109,6 +109,22 @@ def test_the_reading_has_every_operation_and_needs_nothing_from_elsewhere(http, 
             assert http.get(f"/{link}").status_code == 200, link
 
 
+HOSTILE = '/"><script>x</script>'
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Prefix", "X-Forwarded-Host", "X-Forwarded-Proto"])
+def test_what_a_caller_says_of_the_address_becomes_no_markup(http, name):
+    answer = http.get("/api", headers={name: HOSTILE})
+    reading = Reading()
+    reading.feed(answer.text)
+    assert not reading.forbidden
+    told = http.get("/openapi.json", headers={name: HOSTILE})
+    assert told.is_json
+    assert told.headers["X-Content-Type-Options"] == "nosniff"
+    root = ElementTree.fromstring(http.get("/capabilities", headers={name: HOSTILE}).data)
+    assert not [one for one in root.iter() if one.tag.endswith("script")]
+
+
 def test_the_capabilities_name_every_route_as_wadl(http):
     answer = http.get("/capabilities")
     assert (answer.status_code, answer.content_type) == (200, WADL)
