@@ -5,7 +5,8 @@ it. What a condition means is ``matching``'s, in SQL; here it is the same, and a
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -66,38 +67,47 @@ class AttributeColumns:
 
 
 class _TextColumn:
-    """A value a row, each different one once; code 0 is a row that was never put."""
+    """A value a row, each different one once. Values are sorted, so that a range of them is a stretch of codes.
+
+    Code 0 is a row that was never put; code n + 1 stands for value n. Sorted as text, by code points, as SQLite does.
+    """
 
     def __init__(self) -> None:
         self._codes: NDArray[np.int32] = np.zeros(0, np.int32)
-        self._values: list[str] = [""]
+        self._values: list[str] = []
         self._code_of: dict[str, int] = {}
-        self._array = np.array(self._values)
 
     def put(self, rows: Rows, texts: Sequence[str]) -> None:
         self._codes = _grown(self._codes, int(rows.max(initial=-1)) + 1)
-        for text in dict.fromkeys(texts):
-            if text not in self._code_of:
-                self._code_of[text] = len(self._values)
-                self._values.append(text)
+        if new := set(texts) - self._code_of.keys():
+            self._enter(new)
         self._codes[rows] = [self._code_of[text] for text in texts]
 
     def passing(self, test: Callable[[str], bool], count: int) -> Mask:
-        return self._of(np.array([False, *map(test, self._values[1:])]), count)
-
-    def within(self, low: str, high: str, count: int) -> Mask:
-        """Compare as text, by code points, as SQLite does; a column of dates has thousands of values."""
-        if len(self._array) != len(self._values):
-            self._array = np.array(self._values)
-        passes = (self._array != "") & (self._array >= low)
-        if high:
-            passes &= self._array <= high
-        passes[0] = False
-        return self._of(passes, count)
-
-    def _of(self, passes: Mask, count: int) -> Mask:
+        passes = np.array([False, *map(test, self._values)])
+        chosen = np.flatnonzero(passes)
+        if len(chosen) and chosen[-1] - chosen[0] + 1 == len(chosen):
+            return self._between(int(chosen[0]), int(chosen[-1]) + 1, count)
         found: Mask = np.take(passes, self._codes[:count], mode="clip")
         return found
+
+    def within(self, low: str, high: str, count: int) -> Mask:
+        """Return which rows have a value from `low` to `high`, each empty for no bound; no value is in no range."""
+        first = max(bisect_left(self._values, low), bisect_right(self._values, ""))
+        last = bisect_right(self._values, high) if high else len(self._values)
+        return self._between(first + 1, last + 1, count)
+
+    def _between(self, first: int, last: int, count: int) -> Mask:
+        """Return which rows have a code from `first` on and below `last`: comparing is quicker than looking up."""
+        codes = self._codes[:count]
+        found: Mask = codes == first if last == first + 1 else (codes >= first) & (codes < last)
+        return found
+
+    def _enter(self, new: Iterable[str]) -> None:
+        old, self._values = self._values, sorted([*self._values, *new])
+        self._code_of = {value: number for number, value in enumerate(self._values, 1)}
+        moved = np.array([0, *(self._code_of[value] for value in old)], dtype=np.int32)
+        self._codes = np.take(moved, self._codes)
 
 
 def _test_of(condition: Condition) -> Callable[[str], bool]:

@@ -51,8 +51,8 @@ class CaseIndex(Protocol):
         Args:
             vector: need not be of unit length.
             count: how many at the most.
-            among: UIDs that passed the filters, or True for the rows of those that did; None for all. UIDs that are
-                not in the index are passed over.
+            among: UIDs that passed the filters, or True for the rows of those that did, all of them live; None for all.
+                UIDs that are not in the index are passed over.
         """
         ...
 

@@ -114,13 +114,11 @@ class CaseIndexes:
         return chosen.told[1]
 
     def _evaluated(self, held: _Held, chosen: "CaseSet") -> Mask:
-        passing = held.index.live
+        passing = held.index.live.copy()
         for condition in chosen.conditions:
-            passing = passing & self._satisfying(held, condition)
-        if chosen.without:
-            rows = held.index.rows_of(list(chosen.without))
-            passing = passing.copy()
-            passing[rows[rows >= 0]] = False
+            passing &= self._satisfying(held, condition)
+        rows = held.index.rows_of(list(chosen.without))
+        passing[rows[rows >= 0]] = False
         return passing
 
     def _satisfying(self, held: _Held, condition: Condition) -> Mask:

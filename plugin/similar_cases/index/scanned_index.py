@@ -121,7 +121,7 @@ class ScannedIndex:
         if among is None:
             return self.live
         if isinstance(among, np.ndarray):
-            return np.asarray(among, dtype=bool) & self.live
+            return among
         rows = self.rows_of(list(among))
         passing = np.zeros(len(self.live), bool)
         passing[rows[rows >= 0]] = True
