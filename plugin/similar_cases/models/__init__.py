@@ -1,1 +1,1 @@
-"""Weights of networks that the site has: which kinds there are, where the files lie, and by what hash they are held."""
+"""Networks of the site: which kinds there are, where weights lie, by what hash they are held; and what ours share."""

@@ -42,21 +42,25 @@ def load_tensors(model: ModelFile, path: Path | None = None) -> dict[str, Tensor
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], model: ModelFile) -> None:
+    """Lay the tensors of what a site has into a network; see `lay`."""
+    lay(tensors, network, f"model {model.name}: {model.path} is no {model.kind}")
+
+
+def lay(tensors: Mapping[str, Tensor], network: nn.Module, misfit: str) -> None:
     """Lay tensors into a network, each where its name says, none left over and none missing.
 
     Raises:
-        InvalidSettings: for another architecture, with the names that tell.
+        InvalidSettings: for another architecture: `misfit`, and the names that tell.
     """
-    wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    wanted = network.state_dict()
     if missing := [name for name in wanted if name not in tensors]:
-        raise InvalidSettings(f"{_intro(model)}: {_some(missing)} missing")
+        raise InvalidSettings(f"{misfit}: {_some(missing)} missing")
     if foreign := [name for name in tensors if name not in wanted]:
-        raise InvalidSettings(f"{_intro(model)}: {_some(foreign)} unknown to it")
-    if misfit := [name for name, shape in wanted.items() if tensors[name].shape != shape]:
-        first = misfit[0]
-        shapes = f"{tuple(tensors[first].shape)} in place of {tuple(wanted[first])}"
-        raise InvalidSettings(f"{_intro(model)}: {_some(misfit)} of another shape, {shapes}")
-    network.load_state_dict({name: tensors[name].to(torch.float32) for name in wanted})
+        raise InvalidSettings(f"{misfit}: {_some(foreign)} unknown to it")
+    if other := [name for name, tensor in wanted.items() if tensors[name].shape != tensor.shape]:
+        shapes = f"{tuple(tensors[other[0]].shape)} in place of {tuple(wanted[other[0]].shape)}"
+        raise InvalidSettings(f"{misfit}: {_some(other)} of another shape, {shapes}")
+    network.load_state_dict({name: tensors[name].to(tensor.dtype) for name, tensor in wanted.items()})
 
 
 def _unwrapped(loaded: object, path: Path) -> dict[str, Tensor]:
@@ -67,10 +71,6 @@ def _unwrapped(loaded: object, path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not any(isinstance(one, Tensor) for one in loaded.values()):
         raise InvalidSettings(f"{path} holds no weights by name")
     return {str(name): one for name, one in loaded.items() if isinstance(one, Tensor)}
-
-
-def _intro(model: ModelFile) -> str:
-    return f"model {model.name}: {model.path} is no {model.kind}"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -34,14 +34,18 @@ class ShippedModel:
     sha256: str
 
 
+def shipped_bundle(name: str) -> Path:
+    """Return the folder of a bundle that this distribution carries: in the installed package, or in the checkout."""
+    return (_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT) / name
+
+
 def shipped_models() -> tuple[ShippedModel, ...]:
     """Return what came with the installation, bundles first, by name.
 
     Raises:
         InvalidSettings: when a bundle's metadata cannot be read.
     """
-    home = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
-    folders = [path.parents[1] for path in sorted(home.glob("*/configs/metadata.json"))]
+    folders = [path.parents[1] for path in sorted(shipped_bundle("").glob("*/configs/metadata.json"))]
     return (*(_bundle(folder) for folder in folders), *_wheels())
 
 

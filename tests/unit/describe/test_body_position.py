@@ -8,9 +8,10 @@ from tests.unit.describe.volumes import texture, volume_of
 
 from similar_cases.describe.backends.body_network import BodyNetwork, coordinates_at
 from similar_cases.describe.backends.body_position import CtBodyPosition
-from similar_cases.describe.backends.bundle import read_bundle, shipped_bundle
 from similar_cases.domain.errors import InvalidSettings
 from similar_cases.domain.volume import VoxelUnit
+from similar_cases.models.bundle import read_bundle
+from similar_cases.models.shipped import shipped_bundle
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from tests.unit.segment.promptable_bundles import random_bundle, random_network
 
 import similar_cases
 from similar_cases.domain.errors import InvalidSettings
-from similar_cases.segment.backends.promptable import bundle as loader
-from similar_cases.segment.backends.promptable.bundle import load_network, shipped_bundle
-from similar_cases.segment.backends.promptable.network import PromptableUNet
+from similar_cases.models import shipped
+from similar_cases.models.shipped import shipped_bundle
+from similar_cases.segment.backends.promptable.network import PromptableUNet, load_network
 from similar_cases.segment.backends.promptable.segmenter import PromptableSegmenter
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -94,14 +94,19 @@ def test_metadata_of_something_else_is_told(bundle, text):
 
 
 def test_an_architecture_that_does_not_fit_is_told(bundle):
-    with pytest.raises(InvalidSettings, match="do not fit"):
+    with pytest.raises(InvalidSettings, match=r"do not fit .*: encoder\.2\.1\..* unknown to it"):
         load_network(changed(bundle, network={"widths": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1, 1]}), "cpu")
+
+
+def test_metadata_without_a_network_of_ours_are_told(bundle):
+    with pytest.raises(InvalidSettings, match="tells no network of this version: KeyError: 'blocks'"):
+        load_network(changed(bundle, network={"widths": [4, 4]}), "cpu")
 
 
 def test_a_file_that_is_no_safetensors_is_told(bundle):
     (bundle / "models" / "model.safetensors").write_bytes(b"no weights")
     changed(bundle, weights_sha256=hashlib.sha256(b"no weights").hexdigest())
-    with pytest.raises(InvalidSettings, match="do not fit"):
+    with pytest.raises(InvalidSettings, match="holds no weights"):
         load_network(bundle, "cpu")
 
 
@@ -143,8 +148,8 @@ def test_the_card_shows_the_figures():
 
 
 def test_the_checkout_ships_the_bundle_of_the_models_folder():
-    assert shipped_bundle() == MODELS / "promptable"
-    network, metadata = load_network(shipped_bundle(), "cpu")
+    assert shipped_bundle("promptable") == MODELS / "promptable"
+    network, metadata = load_network(shipped_bundle("promptable"), "cpu")
     assert sum(tensor.numel() for tensor in network.parameters()) == metadata["network"]["parameters"]
 
 
@@ -155,7 +160,7 @@ def test_the_wheel_carries_it_where_the_loader_looks(bundle, monkeypatch):
     targets = {
         str(Path(target).parent) for source, target in mapping.items() if source.startswith("models/promptable/")
     }
-    assert {str(loader._INSTALLED.relative_to(package.parent))} == targets
+    assert {str((shipped._INSTALLED / "promptable").relative_to(package.parent))} == targets
     assert all((MODELS.parent / source).exists() for source in mapping)
-    monkeypatch.setattr(loader, "_INSTALLED", bundle)
-    assert shipped_bundle() == bundle
+    monkeypatch.setattr(shipped, "_INSTALLED", bundle.parent)
+    assert shipped_bundle(bundle.name) == bundle

@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 import torch
 
+from similar_cases.models.cube import Cube, averaged, sampled
 from similar_cases.segment.backends.promptable.inputs import (
     CHANNELS,
     SIZE,
-    CropGrid,
-    averaged,
     coded_ct,
+    crop_at,
     network_input,
     points_map,
     rank_in,
-    sample,
 )
 
 
@@ -44,11 +43,11 @@ def ramp(shape, to_lps):
 def test_a_crop_shows_what_lies_there_whatever_the_axes(turn, spacing_mm):
     to_lps = affine(turn=turn)
     volume, lps = ramp((24, 60, 70), to_lps)
-    grid = CropGrid(torch.from_numpy(lps[12, 30, 35]), spacing_mm)
-    crop = sample(volume, to_lps, grid, 0.0)
+    grid = crop_at(torch.from_numpy(lps[12, 30, 35]), spacing_mm)
+    crop = sampled(volume, to_lps, grid, 0.0)
     z, y, x = np.meshgrid(*[np.arange(SIZE)] * 3, indexing="ij")
     places = np.stack((z, y, x), -1) @ grid.to_lps[:3, :3].numpy().T + grid.to_lps[:3, 3].numpy()
-    covered = sample(torch.ones_like(volume), to_lps, grid, 0.0) > 0.999
+    covered = sampled(torch.ones_like(volume), to_lps, grid, 0.0) > 0.999
     assert covered.float().mean() > 0.3
     inside = (crop - torch.from_numpy(places @ [1.0, 10.0, 100.0])).abs() < 0.05
     assert inside[covered].float().mean() > 0.9
@@ -57,16 +56,16 @@ def test_a_crop_shows_what_lies_there_whatever_the_axes(turn, spacing_mm):
 
 def test_outside_the_volume_stands_the_fill():
     to_lps = affine()
-    crop = sample(torch.full((5, 6, 7), 3.0), to_lps, CropGrid(to_lps[:3, 3] + 1000.0, 1.0), -7.0)
+    crop = sampled(torch.full((5, 6, 7), 3.0), to_lps, crop_at(to_lps[:3, 3] + 1000.0, 1.0), -7.0)
     assert (crop == -7.0).all()
 
 
 def test_axes_of_the_crop_are_z_y_x_and_a_rotation_turns_about_the_centre():
-    grid = CropGrid(torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64), 2.0)
+    grid = crop_at(torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64), 2.0)
     middle = (SIZE - 1) / 2
     ahead = torch.tensor([[10.0, 20.0, 32.0], [10.0, 22.0, 30.0], [12.0, 20.0, 30.0]], dtype=torch.float64)
     assert torch.allclose(grid.to_index(ahead), middle + torch.eye(3, dtype=torch.float64))
-    mirrored = CropGrid(grid.centre_lps, 2.0, torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)))
+    mirrored = Cube(grid.centre_lps, 2.0, SIZE, torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)))
     assert torch.allclose(mirrored.to_index(ahead[2:])[0], torch.tensor([middle, middle, middle - 1]).double())
 
 
@@ -74,7 +73,7 @@ def test_fine_stripes_are_averaged_and_not_aliased():
     stripes = torch.zeros(64, 64, 64)
     stripes[..., ::2] = 1.0
     to_lps = affine(spacing=(1.0, 1.0, 1.0))
-    crop = sample(stripes, to_lps, CropGrid(to_lps[:3, 3] + 31.5, 4.0), 0.5)
+    crop = sampled(stripes, to_lps, crop_at(to_lps[:3, 3] + 31.5, 4.0), 0.5)
     inside = crop[26:38, 26:38, 26:38]
     assert (inside - 0.5).abs().max() < 0.02
 

@@ -10,9 +10,9 @@ from models.promptable import atlas, contrast, export, prepare, scenes, train, v
 from models.promptable import simulated_clicks as clicks
 from tests.unit.evaluate.tiny_data import tiny_data
 
-from similar_cases.segment.backends.promptable.bundle import load_network
-from similar_cases.segment.backends.promptable.inputs import CHANNELS, SIZE, CropGrid, sample
-from similar_cases.segment.backends.promptable.network import NetworkShape
+from similar_cases.models.cube import sampled
+from similar_cases.segment.backends.promptable.inputs import CHANNELS, SIZE, crop_at
+from similar_cases.segment.backends.promptable.network import NetworkShape, load_network
 
 _TINY = NetworkShape(widths=(4, 4, 4, 4, 4))
 
@@ -76,10 +76,10 @@ def test_a_crop_of_the_atlas_is_what_inference_sees_there(items):
     affine = items.affine(chosen.item)
     centre = affine[:3, :3] @ torch.from_numpy(chosen.centroid / items.spacings[chosen.item]) + affine[:3, 3]
     voxels = items.voxels[chosen.item].float()
-    seen = sample(voxels, affine, CropGrid(centre, spacing), float(voxels.min()))
+    seen = sampled(voxels, affine, crop_at(centre, spacing), float(voxels.min()))
     assert (made.images(crops, still)[0] - seen).abs().mean() < 0.5  # of 255
     truth = torch.from_numpy(items.labels[chosen.item] == chosen.label).float()
-    mask = sample(truth, affine, CropGrid(centre, spacing), 0.0) > 0.5
+    mask = sampled(truth, affine, crop_at(centre, spacing), 0.0) > 0.5
     drawn = made.masks(crops, np.array([chosen.label]), still)[0] > 0.5
     assert 2 * (mask & drawn).sum() / (mask.sum() + drawn.sum()) > 0.97
 

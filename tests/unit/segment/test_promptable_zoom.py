@@ -4,7 +4,7 @@ import torch
 from tests.unit.segment.lesions import dice
 from torch import nn
 
-from similar_cases.segment.backends.promptable.inputs import SIZE, CropGrid
+from similar_cases.segment.backends.promptable.inputs import SIZE, crop_at
 from similar_cases.segment.backends.promptable.zoom import (
     Grid,
     Hints,
@@ -154,7 +154,7 @@ def test_parts_that_nobody_clicked_are_left_out_and_clicked_ones_stay():
 def test_where_nothing_is_inside_the_likeliest_at_the_click_is_taken():
     probability = torch.full((SIZE, SIZE, SIZE), 0.05)
     probability[32, 32, 32:35], probability[5, 5, 5] = 0.2, 0.9
-    grid = CropGrid(torch.zeros(3, dtype=torch.float64), 1.0)
+    grid = crop_at(torch.zeros(3, dtype=torch.float64), 1.0)
     look = Look(grid, probability, 0.1, 0.5).reduced_to(torch.zeros(1, 3, dtype=torch.float64))
     assert look.level == pytest.approx(0.1)
     assert look.probability.nonzero().tolist() == [[32, 32, 32], [32, 32, 33], [32, 32, 34]]
@@ -163,7 +163,7 @@ def test_where_nothing_is_inside_the_likeliest_at_the_click_is_taken():
 @pytest.mark.parametrize("angle", [0.0, 0.5])
 def test_a_mask_comes_back_to_the_voxels_that_it_was_seen_at(angle):
     grid, truth, centre = ball(15.0, angle=angle)
-    crop = CropGrid(centre[0], 0.8)
+    crop = crop_at(centre[0], 0.8)
     index = torch.stack(torch.meshgrid(*[torch.arange(SIZE, dtype=torch.float64)] * 3, indexing="ij"), -1)
     apart = (index - (SIZE - 1) / 2).norm(dim=-1) * 0.8
     look = Look(crop, torch.sigmoid((15.0 - apart) * 4).float(), 1.0, 0.5)
@@ -172,13 +172,13 @@ def test_a_mask_comes_back_to_the_voxels_that_it_was_seen_at(angle):
 
 def test_a_crop_beside_the_volume_gives_nothing():
     grid, _, centre = ball(4.0)
-    look = Look(CropGrid(centre[0] + 5000.0, 1.0), torch.ones(SIZE, SIZE, SIZE), 1.0, 0.5)
+    look = Look(crop_at(centre[0] + 5000.0, 1.0), torch.ones(SIZE, SIZE, SIZE), 1.0, 0.5)
     assert not back_to_volume(look, grid).mask.any()
 
 
 def test_a_look_that_found_nothing_gives_nothing():
     grid, _, centre = ball(4.0)
-    look = Look(CropGrid(centre[0], 1.0), torch.zeros(SIZE, SIZE, SIZE), 0.3, 0.5)
+    look = Look(crop_at(centre[0], 1.0), torch.zeros(SIZE, SIZE, SIZE), 0.3, 0.5)
     assert back_to_volume(look, grid).mask.size == 0
 
 

@@ -14,11 +14,11 @@ from similar_cases.describe.backends.body_network import (
     coordinate_in_the_middle,
     windowed,
 )
-from similar_cases.describe.backends.bundle import fill, read_bundle, shipped_bundle
 from similar_cases.describe.backends.cube import Cube, cut_from
 from similar_cases.domain.description import BodyCoordinate
-from similar_cases.domain.errors import InvalidSettings
 from similar_cases.domain.volume import Volume, VoxelUnit
+from similar_cases.models.bundle import fill, no_network, read_bundle
+from similar_cases.models.shipped import shipped_bundle
 
 
 class CtBodyPosition:
@@ -36,7 +36,7 @@ class CtBodyPosition:
         try:
             self._network = BodyNetwork(tuple(metadata["network"]["widths"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidSettings(f"{folder}: the metadata tells no network of this version: {error}") from error
+            raise no_network(folder, error) from error
         fill(self._network, weights, folder)
         self._network.to(device)
         self._device = device

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from similar_cases.describe.backends.bundle import fill, read_bundle, shipped_bundle
 from similar_cases.describe.backends.cube import Cube, cut, cut_from
 from similar_cases.describe.backends.region_token.inputs import SHARE, SIZE, cube_round, inputs_of
 from similar_cases.describe.backends.region_token.network import SIZE as VECTOR
@@ -25,6 +24,8 @@ from similar_cases.domain.description import BodyCoordinate, Embedding, Embeddin
 from similar_cases.domain.errors import DescriptionFailed, InvalidRequest, InvalidSettings, WrongEmbeddingSpace
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume, VoxelUnit
+from similar_cases.models.bundle import fill, no_network, read_bundle
+from similar_cases.models.shipped import shipped_bundle
 
 #: in the order of ``inputs.UNIT_SCALES``
 _UNITS = (VoxelUnit.HU, VoxelUnit.SUVBW, VoxelUnit.BQML, VoxelUnit.ARBITRARY)
@@ -56,7 +57,7 @@ class RegionTokenEmbedder:
             self._recipe = _recipe_of(metadata["radiomics"]["recipe"])
             trained_with = str(metadata["body_position"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InvalidSettings(f"{folder}: the metadata tells no network of this version: {error}") from error
+            raise no_network(folder, error) from error
         fill(self._network, weights, folder)
         self._network.to(device)
         self._device, self._series, self._position = device, series, position

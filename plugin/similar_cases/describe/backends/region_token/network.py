@@ -17,6 +17,7 @@ from similar_cases.describe.backends.region_token.inputs import (
     RegionInputs,
     ring_of,
 )
+from similar_cases.models.residual_block import ResidualBlock
 
 #: length of a vector, the paper's
 SIZE = 384
@@ -158,21 +159,3 @@ class Token(nn.Module):
         told = self.layers(torch.cat((start, tokens), dim=1), src_key_padding_mask=torch.cat((here, absent), dim=1))
         vectors: Tensor = self.project(self.norm(told[:, 0]))
         return vectors
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3x3 convolutions with instance normalisation, added to their input; the segmenter's, so weights fit."""
-
-    def __init__(self, before: int, after: int, *, stride: int = 1) -> None:
-        super().__init__()
-        self.first = nn.Conv3d(before, after, 3, stride=stride, padding=1, bias=False)
-        self.first_norm = nn.InstanceNorm3d(after, affine=True)
-        self.second = nn.Conv3d(after, after, 3, padding=1, bias=False)
-        self.second_norm = nn.InstanceNorm3d(after, affine=True)
-        self.shortcut = nn.Conv3d(before, after, 1, stride=stride, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (n, after, z, y, x), halved in each side where the stride is 2."""
-        inner = functional.leaky_relu(self.first_norm(self.first(features)), 0.01)
-        inner = self.second_norm(self.second(inner))
-        return functional.leaky_relu(inner + self.shortcut(features), 0.01)

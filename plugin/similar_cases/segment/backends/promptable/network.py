@@ -1,10 +1,15 @@
 """The network: a residual 3-D U-Net that reads an image crop with its prompts and writes a mask and a quality."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from similar_cases.models.bundle import fill, no_network, read_bundle
+from similar_cases.models.residual_block import ResidualBlock
 
 
 @dataclass(frozen=True)
@@ -73,20 +78,18 @@ class PromptableUNet(nn.Module):
         return torch.sigmoid(self.quality_head(pooled)).squeeze(1)
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3x3 convolutions with instance normalisation, added to their input."""
+def load_network(folder: Path, device: str) -> tuple[PromptableUNet, dict[str, Any]]:
+    """Return the network of a bundle, in evaluation mode on `device`, and the bundle's metadata.
 
-    def __init__(self, before: int, after: int, *, stride: int = 1) -> None:
-        super().__init__()
-        self.first = nn.Conv3d(before, after, 3, stride=stride, padding=1, bias=False)
-        self.first_norm = nn.InstanceNorm3d(after, affine=True)
-        self.second = nn.Conv3d(after, after, 3, padding=1, bias=False)
-        self.second_norm = nn.InstanceNorm3d(after, affine=True)
-        same = before == after and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv3d(before, after, 1, stride=stride, bias=False)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (batch, after, z, y, x), halved in each side where the stride is 2."""
-        inner = functional.leaky_relu(self.first_norm(self.first(features)), 0.01)
-        inner = self.second_norm(self.second(inner))
-        return functional.leaky_relu(inner + self.shortcut(features), 0.01)
+    Raises:
+        InvalidSettings: when a file is missing or broken, the weights are not those that the metadata names, or they
+            are of another network.
+    """
+    metadata, weights = read_bundle(folder)
+    try:
+        told = metadata["network"]
+        network = PromptableUNet(NetworkShape(widths=tuple(told["widths"]), blocks=tuple(told["blocks"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise no_network(folder, error) from error
+    fill(network, weights, folder)
+    return network.to(device), metadata

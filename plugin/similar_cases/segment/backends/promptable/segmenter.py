@@ -14,7 +14,8 @@ from similar_cases.domain.geometry import VolumeGeometry
 from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Polarity, PromptSet
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.domain.volume import Volume, VoxelUnit
-from similar_cases.segment.backends.promptable.bundle import load_network, shipped_bundle
+from similar_cases.models.shipped import shipped_bundle
+from similar_cases.segment.backends.promptable.network import load_network
 from similar_cases.segment.backends.promptable.zoom import Found, Grid, Hints, Looker, ZoomRecipe
 from similar_cases.segment.planes import mask_on_grid
 
@@ -43,7 +44,7 @@ class PromptableSegmenter:
     """
 
     def __init__(self, folder: Path | None = None, device: str = "cpu", recipe: ZoomRecipe | None = None) -> None:
-        network, metadata = load_network(folder or shipped_bundle(), device)
+        network, metadata = load_network(folder or shipped_bundle("promptable"), device)
         self._looker = Looker(network=network, recipe=recipe or ZoomRecipe(), device=device)
         self._quick = replace(self._looker, recipe=replace(self._looker.recipe, looks=2, mirrored=False))
         parameters = [(one.name, f"{getattr(self._looker.recipe, one.name):g}") for one in fields(ZoomRecipe)]

@@ -9,12 +9,12 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from similar_cases.models.cube import Cube, sampled
 from similar_cases.segment.backends.promptable.inputs import (
     SIZE,
-    CropGrid,
     coded_ct,
+    crop_at,
     network_input,
-    sample,
 )
 from similar_cases.segment.backends.promptable.network import PromptableUNet
 
@@ -110,7 +110,7 @@ class Look:
         level: probability over which a voxel is inside.
     """
 
-    grid: CropGrid
+    grid: Cube
     probability: Tensor
     quality: float
     level: float
@@ -163,11 +163,11 @@ class Looker:
             look = self._look(self._input_of(volume, hints, grid, fill), grid)
             wanted = _wanted_spacing(look.found_at(hints.positive), grid.spacing_mm, self.recipe)
             if hints.box is None and wanted > _OUTGROWN * grid.spacing_mm:
-                grid = _holding(CropGrid(grid.centre_lps, wanted), hints.positive)
+                grid = _holding(crop_at(grid.centre_lps, wanted), hints.positive)
                 look = self._look(self._input_of(volume, hints, grid, fill), grid)
         return look.reduced_to(hints.positive)
 
-    def _fitting_grid(self, volume: Grid, hints: Hints, fill: float) -> CropGrid:
+    def _fitting_grid(self, volume: Grid, hints: Hints, fill: float) -> Cube:
         """Look at the first click until the crop fits what is found in it; return that crop, widened for all clicks."""
         click = hints.first_click()
         grid, found = self._starting(volume, click, fill)
@@ -177,10 +177,10 @@ class Looker:
             wanted = _wanted_spacing(found, grid.spacing_mm, self.recipe)
             if abs(np.log(wanted / grid.spacing_mm)) < np.log(self.recipe.enough):
                 break
-            grid = CropGrid(grid.centre_lps, wanted)
+            grid = crop_at(grid.centre_lps, wanted)
         return _holding(grid, hints.positive)
 
-    def _starting(self, volume: Grid, click: Hints, fill: float) -> tuple[CropGrid, NDArray[np.bool_]]:
+    def _starting(self, volume: Grid, click: Hints, fill: float) -> tuple[Cube, NDArray[np.bool_]]:
         """Look from afar and from ever nearer; return the nearest crop that holds what it is fairly sure of, and that.
 
         From afar a small lesion is lost in its organ, and the organ is found; from too near there is no border. A look
@@ -188,7 +188,7 @@ class Looker:
         """
         grids, finest = [_first_grid(volume, click, self.recipe)], _FINER_THAN_VOXELS * _smallest_side(volume)
         while len(grids) < self.recipe.starts and grids[-1].spacing_mm / _NEARER >= finest:
-            grids.append(CropGrid(grids[-1].centre_lps, grids[-1].spacing_mm / _NEARER))
+            grids.append(crop_at(grids[-1].centre_lps, grids[-1].spacing_mm / _NEARER))
         looks = [self._look(self._input_of(volume, click, grid, fill), grid) for grid in grids]
         found = [look.found_at(click.positive) for look in looks]
         enough = self.recipe.fairly_sure * max(look.quality for look in looks)
@@ -205,16 +205,16 @@ class Looker:
             others.append(replace(mirrored, probability=mirrored.probability.flip(-1)))
         if self.recipe.spread != 1.0:
             for ratio in (self.recipe.spread, 1 / self.recipe.spread):
-                grid = CropGrid(look.grid.centre_lps, look.grid.spacing_mm * ratio)
+                grid = crop_at(look.grid.centre_lps, look.grid.spacing_mm * ratio)
                 others.append(self._look(self._input_of(volume, hints, grid, fill), grid))
         return _averaged(look, others) if others else look
 
-    def _look(self, inputs: Tensor, grid: CropGrid) -> Look:
+    def _look(self, inputs: Tensor, grid: Cube) -> Look:
         with torch.inference_mode(), torch.autocast(self.device, dtype=torch.bfloat16):
             logits, quality = self.network(inputs[None])
         return Look(grid, logits[0, 0].float().sigmoid().cpu(), float(quality[0]), self.recipe.threshold)
 
-    def _input_of(self, volume: Grid, hints: Hints, grid: CropGrid, fill: float) -> Tensor:
+    def _input_of(self, volume: Grid, hints: Hints, grid: Cube, fill: float) -> Tensor:
         image = _sampled(volume, grid, fill).to(self.device)
         previous = _sampled(hints.previous, grid, 0.0) if hints.previous else torch.zeros(SIZE, SIZE, SIZE)
         maps = (one[None].to(self.device) for one in (_box_map(hints.box, grid), previous))
@@ -279,31 +279,31 @@ def _averaged(look: Look, others: list[Look]) -> Look:
     """Return the mean, on the grid of `look`, of what all saw that cover a voxel."""
     total, seen = look.probability.clone(), torch.ones(SIZE, SIZE, SIZE)
     for other in others:
-        total += sample(other.probability, other.grid.to_lps, look.grid, 0.0)
-        seen += sample(torch.ones(SIZE, SIZE, SIZE), other.grid.to_lps, look.grid, 0.0)
+        total += sampled(other.probability, other.grid.to_lps, look.grid, 0.0)
+        seen += sampled(torch.ones(SIZE, SIZE, SIZE), other.grid.to_lps, look.grid, 0.0)
     quality = (look.quality + sum(other.quality for other in others)) / (1 + len(others))
     return replace(look, probability=total / seen, quality=quality)
 
 
-def _told_grid(known: Tensor, hints: Hints, recipe: ZoomRecipe) -> CropGrid:
+def _told_grid(known: Tensor, hints: Hints, recipe: ZoomRecipe) -> Cube:
     """Return the crop that a box or a mask of `known` corners fills as it should."""
     wanted = float((known[1] - known[0]).max()) / (SIZE * recipe.wanted_share)
     spacing = float(np.clip(wanted, recipe.smallest_spacing_mm, recipe.largest_spacing_mm))
-    return _holding(CropGrid(known.mean(0), spacing), hints.positive)
+    return _holding(crop_at(known.mean(0), spacing), hints.positive)
 
 
-def _first_grid(volume: Grid, hints: Hints, recipe: ZoomRecipe) -> CropGrid:
+def _first_grid(volume: Grid, hints: Hints, recipe: ZoomRecipe) -> Cube:
     """Return where to look first: round the first click, from afar."""
     longest = float((volume.affine[:3, :3].norm(dim=0) * torch.tensor(volume.voxels.shape)).max())
-    return CropGrid(hints.positive[0], min(recipe.first_spacing_mm, recipe.volume_share * longest / SIZE))
+    return crop_at(hints.positive[0], min(recipe.first_spacing_mm, recipe.volume_share * longest / SIZE))
 
 
-def _holding(grid: CropGrid, points: Tensor) -> CropGrid:
+def _holding(grid: Cube, points: Tensor) -> Cube:
     """Return the crop, widened where a point (n, 3), LPS mm, lies outside or at its border."""
     if not len(points):
         return grid
     farthest = float((points - grid.centre_lps).abs().max())
-    return CropGrid(grid.centre_lps, max(grid.spacing_mm, 2.2 * farthest / SIZE))
+    return crop_at(grid.centre_lps, max(grid.spacing_mm, 2.2 * farthest / SIZE))
 
 
 def _lowest(volume: Grid) -> float:
@@ -318,7 +318,7 @@ def _lowest(volume: Grid) -> float:
     return float(finite.min()) if finite.size else 0.0
 
 
-def _sampled(volume: Grid, grid: CropGrid, fill: float) -> Tensor:
+def _sampled(volume: Grid, grid: Cube, fill: float) -> Tensor:
     """Sample what the crop reaches of the volume: averaging all of a large one would cost more than the look."""
     low, high = _reach(volume, grid, torch.zeros(3), torch.full((3,), SIZE - 1.0))
     if (high <= low).any():
@@ -327,11 +327,10 @@ def _sampled(volume: Grid, grid: CropGrid, fill: float) -> Tensor:
     part = part.float() if isinstance(part, Tensor) else torch.from_numpy(part.astype(np.float32))
     moved = volume.affine.clone()
     moved[:3, 3] += volume.affine[:3, :3] @ low.double()
-    sampled = sample(part, moved, grid, fill)
-    return sampled.nan_to_num(nan=fill, posinf=fill, neginf=fill)
+    return sampled(part, moved, grid, fill).nan_to_num(nan=fill, posinf=fill, neginf=fill)
 
 
-def _reach(volume: Grid, grid: CropGrid, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+def _reach(volume: Grid, grid: Cube, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     """Return the box of voxels (k, j, i) that the crop's voxels `first` to `last` reach, and one round them.
 
     `first` and `last` are (3,) crop indices (z, y, x); the upper corner is exclusive.
@@ -347,7 +346,7 @@ def _reach(volume: Grid, grid: CropGrid, first: Tensor, last: Tensor) -> tuple[T
     return low, torch.minimum(index.amax(1).ceil().long() + 2, shape)
 
 
-def _box_map(box: Tensor | None, grid: CropGrid) -> Tensor:
+def _box_map(box: Tensor | None, grid: Cube) -> Tensor:
     if box is None:
         return torch.zeros(SIZE, SIZE, SIZE)
     ends = grid.to_index(box)

@@ -11,18 +11,9 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from similar_cases.domain.errors import InvalidSettings
+from similar_cases.models.checkpoint import lay
 
-#: where the wheel carries the bundles, within the package
-_INSTALLED = Path(__file__).parents[2] / "bundles"
-#: where they lie in a checkout
-_CHECKOUT = Path(__file__).parents[4] / "models"
 _WANTED = frozenset({"version", "weights_sha256", "network"})
-
-
-def shipped_bundle(name: str) -> Path:
-    """Return the folder of a bundle that this distribution carries: in the installed package, or in the checkout."""
-    installed = _INSTALLED / name
-    return installed if installed.is_dir() else _CHECKOUT / name
 
 
 def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -39,7 +30,8 @@ def read_bundle(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise InvalidSettings(f"{path} cannot be read: {error}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != metadata["weights_sha256"]:
-        raise InvalidSettings(f"{path}: sha256 is {found}, the bundle names {metadata['weights_sha256']}; export anew")
+        wanted = metadata["weights_sha256"]
+        raise InvalidSettings(f"{path}: sha256 is {found}, the bundle names {wanted}; fetch or export it anew")
     try:
         return metadata, load(content)
     except SafetensorError as error:
@@ -52,19 +44,22 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> Non
     Raises:
         InvalidSettings: when they do not fit; `folder` is named.
     """
-    known = network.state_dict()
-    try:
-        network.load_state_dict({name: tensor.to(known[name].dtype) for name, tensor in weights.items()})
-    except (KeyError, RuntimeError) as error:
-        raise InvalidSettings(f"{folder}: the weights do not fit the network of this version: {error}") from error
+    lay(weights, network, f"{folder}: the weights do not fit the network of this version")
     network.eval()
+
+
+def no_network(folder: Path, error: Exception) -> InvalidSettings:
+    """Return what is raised where the metadata tell no network that this version could make."""
+    return InvalidSettings(f"{folder}: the metadata tells no network of this version: {type(error).__name__}: {error}")
 
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
         metadata = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidSettings(f"{path} cannot be read: {error}; a bundle has configs/ and models/") from error
+        raise InvalidSettings(
+            f"{path} cannot be read: {error}; a bundle (segment.bundle) has configs/ and models/"
+        ) from error
     if not isinstance(metadata, Mapping) or not metadata.keys() >= _WANTED:
         raise InvalidSettings(f"{path} names no {', '.join(sorted(_WANTED))}; it is another model's")
     return dict(metadata)
