@@ -733,6 +733,7 @@ class TestWhereItStands:
         tell(page, {**measured, "series": "<b>"})
         tell(page, measured)
         expect(panel.locator("li.card")).to_have_count(10)
+        expect(panel.locator(".asked")).to_contain_text("Another measurement asks anew")
         chosen = panel.get_by_role("button", name="Open beside").first
         other = chosen.get_attribute("data-series")
         chosen.click()

@@ -196,6 +196,13 @@ def test_scripts_are_modules_that_find_each_other_and_never_make_markup_of_data(
                 assert re.search(rf"export (async )?(function|const|class) {name}\b", offered), (script.name, name)
 
 
+def test_words_for_people_stand_in_one_file():
+    for script in PAGE.glob("*.js"):
+        code = re.sub(r"^\s*(//|/?\*).*$", "", script.read_text("utf-8"), flags=re.MULTILINE)
+        sentences = re.findall(r"[\"`][A-Z][a-z]+ [a-z][^\"`]*[\"`]", code)
+        assert bool(sentences) == (script.name == "strings.js"), (script.name, sentences)
+
+
 @pytest.mark.parametrize("name", ["../app.py", "%2e%2e/app.py", "..%2fapp.py", ".", "nothing.js"])
 def test_nothing_else_is_served(http, name):
     assert http.get(f"/page/{name}").status_code == 404

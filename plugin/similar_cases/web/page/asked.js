@@ -6,10 +6,15 @@ import * as say from "./strings.js";
 const { AUTHORS, WORDS } = say;
 
 export class Asked {
-  /** `does`: {undo(), clear()}. */
-  constructor(does) {
-    this.does = does;
+  /** `does`: {undo(), clear()}; `isEmbedded`: a viewer shows the images, and hands over what is measured there. */
+  constructor(does, isEmbedded) {
+    Object.assign(this, { does, hints: isEmbedded ? WORDS.inViewer : WORDS.here });
     this.root = element("div", { class: "asked", role: "status" });
+  }
+
+  /** Say what can be done while nothing is asked. */
+  begin(question) {
+    this.say(question, this.hints.begin);
   }
 
   /** Say one line of a question. */
@@ -22,7 +27,7 @@ export class Asked {
     show(this.root,
       trouble && element("p", { class: "trouble" }, trouble),
       element("p", { class: "size", "data-ml": told.volume_ml }, element("strong", {}, say.millilitres(told.volume_ml)), ` · ${say.sizes(told.size_mm)}`),
-      element("p", { class: "quiet" }, question.kind === "prompt" ? WORDS.correctIt : whatIsKnown(question.found)),
+      element("p", { class: "quiet" }, question.kind === "prompt" ? this.hints.correct : whatIsKnown(question.found)),
       this.acts(question));
     announce(say.regionOf(told));
   }

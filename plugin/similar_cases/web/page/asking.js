@@ -19,7 +19,7 @@ export class Asking {
   constructor({ study, series }, stage, regions, does) {
     Object.assign(this, { study, series, stage, regions, region: null, showing: null });
     this.question = new Question({ study, series });
-    this.asked = new Asked({ undo: () => this.undo(), clear: () => this.clear() });
+    this.asked = new Asked({ undo: () => this.undo(), clear: () => this.clear() }, Boolean(does.open));
     this.answers = new Answers({
       window: () => stage.greys,
       uid: () => this.uid,
@@ -30,7 +30,7 @@ export class Asking {
     });
     this.filters = new Filters(() => this.again());
     this.wishes = new Wishes({ changed: () => this.again(), place: () => this.place(), examples: () => this.answers.judged(this.uid) });
-    this.asked.say(this.question, WORDS.clickLesion);
+    this.asked.begin(this.question);
   }
 
   // --- what is asked about -----------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ export class Asking {
     this.redraw();
     this.press();
     this.find();
-    this.asked.say(this.question, WORDS.clickLesion);
+    this.asked.begin(this.question);
   }
 
   isAbout(uid) {

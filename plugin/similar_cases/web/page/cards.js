@@ -197,7 +197,7 @@ function ruler(pen, canvas, scale) {
     pen.lineTo(x + length * scale, y);
     pen.stroke();
   }
-  pen.font = "600 20px system-ui, sans-serif";
+  pen.font = "600 24px system-ui, sans-serif"; // a narrow card shows it at a third
   pen.lineWidth = 4;
   pen.strokeStyle = "rgba(0, 0, 0, 0.8)";
   pen.strokeText(say.ruler(length), x, y - 9);

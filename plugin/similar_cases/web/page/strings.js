@@ -44,9 +44,15 @@ export const WORDS = {
   nothingAsked: "The ten most similar cases come here.",
   searching: "Finding similar cases …",
   segmenting: "Finding the region …",
-  clickLesion: "Click a lesion in the images, or choose a region.",
+  here: {
+    begin: "Click a lesion in the images, or choose a region.",
+    correct: "Click again to add; right-click, or Shift and click, to take away.",
+  },
+  inViewer: {
+    begin: "Measure a lesion in the viewer, or choose a region.",
+    correct: "Found by what was measured in the viewer. Another measurement asks anew.",
+  },
   firstInside: "First show a place inside the lesion; then what is outside of it.",
-  correctIt: "Click again to add; right-click, or Shift and click, to take away.",
   undo: "Undo",
   startOver: "Start over",
   retry: "Try again",
