@@ -29,16 +29,24 @@ def model_card(metadata: dict[str, Any]) -> str:
         .replace("VERSION", metadata["version"])
         .replace("TAKEN", training["taken"]),
     ]
-    how = _HOW.replace("WIDTH", f"{SIZE * ZoomRecipe().first_spacing_mm / 10:.0f} cm")
+    recipe = ZoomRecipe()
+    how = (
+        _HOW.replace("WIDTH", f"{SIZE * recipe.first_spacing_mm / 10:.0f} cm")
+        .replace("SIZE", str(SIZE))
+        .replace("STARTS", str(recipe.starts))
+    )
     return bundle.model_card(metadata, how, _figures(metadata["metrics"]), repeated)
 
 
 _HOW = """\
-The first look is a cube of 64 voxels round the click, WIDTH wide. Each next look has the scale at which what was found
-fills a set share of the cube; the last one's mask is brought back to the series' own grid. Prompts are channels beside
-the image: positive points, negative points, box, mask so far. The cube's axes are those of the patient (LPS), whatever
-the axes of the series. The recipe (`ZoomRecipe`) was chosen on the training patients by `choose_zoom.py`; its numbers
-are part of the segmenter's identity. Voxels that were clicked are always as they were clicked."""
+The network sees cubes of SIZE voxels. The first looks are round the click, at up to STARTS scales: the widest WIDTH
+wide, less in a short volume, each next one nearer; the nearest that holds what it is fairly sure of counts. Each look
+after that has the scale at which what was found fills a set share of the cube; the last one's mask is brought back to
+the series' own grid. A box or a mask so far tells the scale at once. Prompts are channels beside the image: positive
+points, negative points, box, mask so far. The cube's axes are those of the patient (LPS), whatever the axes of the
+series. The recipe (`ZoomRecipe`) was chosen on the training patients by `choose_zoom.py`, but for the scales of the
+first looks (see Limits); its numbers are part of the segmenter's identity. Voxels that were clicked are
+always as they were clicked."""
 
 _COMMANDS = """\
 To repeat it, on a CPU or a GPU; a training that is stopped goes on where it was:

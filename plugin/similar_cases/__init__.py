@@ -7,7 +7,7 @@ The packages, in the order in which data flows through them:
 ``domain``    the words: frozen value objects and the tree of errors (numpy and the standard library)
 ``pacs``      how studies come in and results go out: DICOMweb, DIMSE, a folder, Orthanc's feed of changes
 ``volume``    DICOM instances of one series become regular grids in LPS millimetres
-``models``    weights of networks that the site has: kinds, files and their hashes
+``models``    weights of networks that the site has: kinds, files and their hashes; and what our networks share
 ``segment``   prompts become regions
 ``describe``  regions become radiomics, embeddings and a location
 ``record``    regions and descriptions become DICOM SEG and SR

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import similar_cases
 from similar_cases import wire
 from similar_cases.cli import app
 from similar_cases.cli.console import ExitCode
@@ -24,6 +25,14 @@ PACKAGE = ROOT / "plugin" / "similar_cases"
 
 def doc(name: str) -> str:
     return (DOCS / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "package", sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists() and path.is_dir())
+)
+def test_package_stands_in_the_map_and_in_the_architecture(package):
+    assert f"``{package}``" in similar_cases.__doc__
+    assert f"`{package}`" in doc("architecture.md")
 
 
 def error_classes() -> list[type[errors.SimilarCasesError]]:

@@ -29,7 +29,7 @@ class ZoomRecipe:
     """How often and at what scale to look; every number here changes masks. Chosen on the training patients.
 
     Attributes:
-        first_spacing_mm: of the first look where nothing is known of the size; 64 voxels of 6.5 mm are 42 cm.
+        first_spacing_mm: of the widest first look, the size being unknown; 64 voxels of 6.5 mm are 42 cm.
         volume_share: the first look is at most so many times as wide as the volume is long; emptiness tells nothing.
         smallest_spacing_mm, largest_spacing_mm: bounds of every look.
         wanted_share: a found region should fill this share of the crop's side.
