@@ -14,7 +14,7 @@ from similar_cases.cli.console import ExitCode, answering, print_json, print_tab
 from similar_cases.domain.errors import InvalidSettings
 from similar_cases.models.kinds import KINDS, SERVICES, ModelUse
 from similar_cases.models.model_file import ModelFile, kind_of, sha256_of, size_of
-from similar_cases.models.shipped import shipped_models
+from similar_cases.models.shipped import ShippedModel, shipped_models
 from similar_cases.settings import Settings
 
 group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Weights of networks: list, verify, add.")
@@ -26,41 +26,33 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 class Listed:
     """One model, as `list` tells of it."""
 
-    origin: str
-    name: str
-    kind: str
-    licence: str
-    version: str
-    sha256: str
-    path: Path
-    setting: str
+    model: ShippedModel | ModelFile
+    use: ModelUse | None
     is_in_use: bool
-    added: ModelFile | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it came from."""
+        return "added" if isinstance(self.model, ModelFile) else "shipped"
 
     def as_json(self) -> dict[str, object]:
         """Return what a program reads."""
+        model = self.model
         return {
-            "name": self.name, "kind": self.kind, "origin": self.origin, "licence": self.licence,
-            "version": self.version, "sha256": self.sha256, "bytes": size_of(self.path), "path": str(self.path),
-            "setting": self.setting, "in_use": self.is_in_use,
+            "name": model.name, "kind": model.kind, "origin": self.origin, "licence": model.licence,
+            "version": model.version, "sha256": model.sha256, "bytes": size_of(model.path), "path": str(model.path),
+            "setting": self.use or "", "in_use": self.is_in_use,
         }  # fmt: skip
 
     def as_row(self) -> tuple[object, ...]:
         """Return what people read."""
-        size = size_of(self.path)
+        model, size = self.model, size_of(self.model.path)
         shown_size = "gone" if size is None else f"{size / 1e6:.1f} MB"
-        used = f"{self.setting} (in use)" if self.is_in_use else self.setting
+        used = f"{self.use or ''} (in use)" if self.is_in_use else self.use or ""
         return (
-            self.name,
-            self.kind,
-            self.origin,
-            self.licence,
-            self.version,
-            self.sha256[:12],
-            shown_size,
-            used,
-            self.path,
-        )
+            model.name, model.kind, self.origin, model.licence, model.version, model.sha256[:12], shown_size, used,
+            model.path,
+        )  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -99,7 +91,7 @@ def verify(
     """Hash each model's weights again, and say of each that is wrong what is wrong with it."""
     with answering(as_json=as_json):
         settings = session_of(context).effective().settings
-        listed = list(_listed(settings))
+        listed = [one.model for one in _listed(settings)]
         rows = []
         with progress_bar("Hashing", len(listed)) as move:
             for done, one in enumerate(listed, start=1):
@@ -142,7 +134,7 @@ def add(  # noqa: PLR0913  # one option a column of the list
             version=version,
         )
         kept = bootstrap.open_register(settings).add(model, taken=bootstrap.names_taken(), copy=copy)
-    one = _added(kept, _used(settings))
+    one = _told(kept, its_kind.use, settings)
     if as_json:
         print_json(one.as_json())
     else:
@@ -152,51 +144,28 @@ def add(  # noqa: PLR0913  # one option a column of the list
 
 
 def _listed(settings: Settings) -> Iterator[Listed]:
-    used = _used(settings)
-    for one in shipped_models():
-        yield Listed(
-            origin="shipped",
-            name=one.name,
-            kind=one.kind,
-            licence=one.licence,
-            version=one.version,
-            sha256=one.sha256,
-            path=one.path,
-            setting=one.use or "",
-            is_in_use=one.use is not None and used[one.use] == one.name,
-        )
+    for shipped in shipped_models():
+        yield _told(shipped, shipped.use, settings)
     for model in bootstrap.open_register(settings).all():
-        yield _added(model, used)
+        yield _told(model, kind_of(model.kind).use, settings)
 
 
-def _added(model: ModelFile, used: Mapping[ModelUse, str]) -> Listed:
-    use = kind_of(model.kind).use
-    return Listed(
-        origin="added",
-        name=model.name,
-        kind=model.kind,
-        licence=model.licence,
-        version=model.version,
-        sha256=model.sha256,
-        path=model.path,
-        setting=use,
-        is_in_use=used[use] == model.name,
-        added=model,
-    )
+def _told(model: ShippedModel | ModelFile, use: ModelUse | None, settings: Settings) -> Listed:
+    return Listed(model=model, use=use, is_in_use=use is not None and _used(settings)[use] == model.name)
 
 
 def _used(settings: Settings) -> Mapping[ModelUse, str]:
     return {ModelUse.SEGMENT: settings.segment.backend, ModelUse.DESCRIBE: settings.describe.embedder}
 
 
-def _what_is_wrong(one: Listed, settings: Settings, *, does_open: bool) -> str:
+def _what_is_wrong(one: ShippedModel | ModelFile, settings: Settings, *, does_open: bool) -> str:
     """Return why a model cannot be used; empty where it can."""
     try:
         found = sha256_of(one.path)
         if found != one.sha256:
             return f"{one.path} has sha256 {found}, and {one.sha256} is named"
-        if does_open and one.added:
-            bootstrap.open_added(one.added, settings)
+        if does_open and isinstance(one, ModelFile):
+            bootstrap.open_added(one, settings)
     except InvalidSettings as error:
         return str(error)
     return ""

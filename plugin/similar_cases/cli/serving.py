@@ -16,7 +16,10 @@ from similar_cases.settings import Settings
 from similar_cases.web.services import Services, WebOptions
 
 if TYPE_CHECKING:
+    from similar_cases.pipeline.find_similar import SimilarityFinder
     from similar_cases.web.rights import Rights
+    from similar_cases.worker.supervise import Supervisor
+    from similar_cases.worker.watch import Reconciler
 
 logger = logging.getLogger(__name__)
 
@@ -69,41 +72,13 @@ def work(context: typer.Context) -> None:
 
 
 def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> None:
-    from similar_cases.index.audit import AuditBook
-    from similar_cases.index.feedback import FeedbackBook
-    from similar_cases.pipeline.find_similar import SimilarityFinder
-    from similar_cases.pipeline.pictures import Pictures
-    from similar_cases.pipeline.shelf import Shelf
     from similar_cases.web.app import HttpServer, create_app
-    from similar_cases.worker.reconcile import ReconcileRules
     from similar_cases.worker.stay import end_with_parent
-    from similar_cases.worker.supervise import ChildRules, Supervisor
-    from similar_cases.worker.watch import Reconciler
 
     books = bootstrap.open_books(settings)
-    tools = bootstrap.build_tools(settings, books)
-    rules = ReconcileRules(modalities=settings.worker.modalities, every_seconds=settings.worker.reconcile_seconds)
-    reconciler = Reconciler(bootstrap.open_feed(settings), books.worklist, rules)
-    children = ChildRules(
-        command=_work_command(session),
-        niceness=settings.worker.niceness,
-        job_time_limit_seconds=settings.worker.job_time_limit_seconds,
-    )
-    supervisor = Supervisor(children, books.worklist)
-    shelf = Shelf(tools)
-    finder = SimilarityFinder(tools, shelf)
-    services = Services(
-        find_similar=finder.find,
-        worklist=books.worklist,
-        lookups=books.lookups,
-        overview=books.overview,
-        nudge=reconciler.nudge,
-        shelf=shelf,
-        pictures=Pictures(tools),
-        feedback=FeedbackBook(books.worklist.catalogue.engine),
-        audit=AuditBook(books.worklist.catalogue.engine, settings.web.audit_days),
-        rights=_rights(settings, books),
-    )
+    reconciler = _reconciler(settings, books)
+    supervisor = _supervisor(settings, session, books)
+    finder, services = _services(settings, books, reconciler)
     app = create_app(services, _web_options(settings))
     server = HttpServer(app, settings.web.host, settings.web.port, settings.web.threads)
     if stay_with_parent:
@@ -119,6 +94,54 @@ def _serve(settings: Settings, session: Session, *, stay_with_parent: bool) -> N
         logger.info("ending")
         supervisor.stop()
         reconciler.stop()
+
+
+def _reconciler(settings: Settings, books: bootstrap.Books) -> "Reconciler":
+    """Return what follows Orthanc's changes."""
+    from similar_cases.worker.reconcile import ReconcileRules
+    from similar_cases.worker.watch import Reconciler
+
+    rules = ReconcileRules(modalities=settings.worker.modalities, every_seconds=settings.worker.reconcile_seconds)
+    return Reconciler(bootstrap.open_feed(settings), books.worklist, rules)
+
+
+def _supervisor(settings: Settings, session: Session, books: bootstrap.Books) -> "Supervisor":
+    """Return what keeps the job process alive."""
+    from similar_cases.worker.supervise import ChildRules, Supervisor
+
+    rules = ChildRules(
+        command=_work_command(session),
+        niceness=settings.worker.niceness,
+        job_time_limit_seconds=settings.worker.job_time_limit_seconds,
+    )
+    return Supervisor(rules, books.worklist)
+
+
+def _services(
+    settings: Settings, books: bootstrap.Books, reconciler: "Reconciler"
+) -> tuple["SimilarityFinder", Services]:
+    """Return what finds similar cases, and all that the routes call."""
+    from similar_cases.index.audit import AuditBook
+    from similar_cases.index.feedback import FeedbackBook
+    from similar_cases.pipeline.find_similar import SimilarityFinder
+    from similar_cases.pipeline.pictures import Pictures
+    from similar_cases.pipeline.shelf import Shelf
+
+    tools = bootstrap.build_tools(settings, books)
+    shelf, engine = Shelf(tools), books.worklist.catalogue.engine
+    finder = SimilarityFinder(tools, shelf)
+    return finder, Services(
+        find_similar=finder.find,
+        worklist=books.worklist,
+        lookups=books.lookups,
+        overview=books.overview,
+        nudge=reconciler.nudge,
+        shelf=shelf,
+        pictures=Pictures(tools),
+        feedback=FeedbackBook(engine),
+        audit=AuditBook(engine, settings.web.audit_days),
+        rights=_rights(settings, books),
+    )
 
 
 def _rights(settings: Settings, books: bootstrap.Books) -> "Rights | None":
