@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
+from models.resampling import coarsened
 
 from similar_cases.segment.backends.promptable.inputs import coded_ct
 
@@ -141,19 +142,7 @@ def item(name: str, dataset: str, modality: str, split: str, image: sitk.Image, 
     if image.GetNumberOfComponentsPerPixel() > 1 or image.GetDimension() != 3:
         raise ValueError(f"{name} is no 3-D scalar image")
     image = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkFloat32), "LPS")
-    wanted = TARGET_SPACING_MM.get(dataset, _OTHERS_MM)
-    size = [
-        max(1, round(n * s / max(s, t))) for n, s, t in zip(image.GetSize(), image.GetSpacing(), wanted, strict=True)
-    ]
-    spacing = [n * s / m for n, s, m in zip(image.GetSize(), image.GetSpacing(), size, strict=True)]
-    half = [(new - old) / 2 for new, old in zip(spacing, image.GetSpacing(), strict=True)]
-    origin = image.TransformContinuousIndexToPhysicalPoint(
-        [h / s for h, s in zip(half, image.GetSpacing(), strict=True)]
-    )
-    grid = (size, sitk.Transform(), sitk.sitkLinear, origin, spacing, image.GetDirection())
-    smooth = sitk.SmoothingRecursiveGaussian(image, [max(1e-3, 0.35 * new) for new in spacing])
-    voxels = sitk.GetArrayFromImage(sitk.Resample(smooth if spacing[0] > 1.5 * image.GetSpacing()[0] else image, *grid))
-    labels = sitk.GetArrayFromImage(sitk.Resample(mask, *grid[:2], sitk.sitkNearestNeighbor, *grid[3:]))
+    voxels, labels, spacing, origin = coarsened(image, mask, TARGET_SPACING_MM.get(dataset, _OTHERS_MM))
     log.info(
         "%s %s %s: %s voxels of %s mm, labels %s",
         dataset,
@@ -167,7 +156,7 @@ def item(name: str, dataset: str, modality: str, split: str, image: sitk.Image, 
     x, y, z = (float(c) for c in origin)
     patient = name.partition("_CT")[0].partition("_MR")[0].partition("_PET")[0] if dataset == "sarcoma" else name
     codes = encode(voxels, modality)
-    return Item(name, dataset, modality, split, codes, labels.astype(np.uint8), (k, j, i), (x, y, z), patient)
+    return Item(name, dataset, modality, split, codes, labels, (k, j, i), (x, y, z), patient)
 
 
 def encode(voxels: np.ndarray, modality: str) -> np.ndarray:

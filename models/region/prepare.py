@@ -19,6 +19,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from models.region.simulate import simulated
+from models.resampling import coarsened
 from pydicom import dcmread
 
 from similar_cases.describe.radiomics import RadiomicsExtractor
@@ -199,21 +200,12 @@ def lesions_in(items: list[Item], extractor: RadiomicsExtractor, count: int) -> 
 
 def _resampled(image: sitk.Image, labels: sitk.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return voxels and labels (k, j, i) no finer than the target spacing, and the affine to LPS mm."""
-    old = image.GetSpacing()
-    wanted = TARGET_SPACING_MM if image.GetNumberOfPixels() > SMALL_VOXELS else old
-    size = [max(1, round(n * s / max(s, t))) for n, s, t in zip(image.GetSize(), old, wanted, strict=True)]
-    spacing = [n * s / m for n, s, m in zip(image.GetSize(), old, size, strict=True)]
-    offset = [(new - s) / 2 / s for new, s in zip(spacing, old, strict=True)]
-    origin = image.TransformContinuousIndexToPhysicalPoint(offset)
-    grid = (size, sitk.Transform(), sitk.sitkLinear, origin, spacing, image.GetDirection())
-    if spacing[0] > 1.5 * old[0]:
-        image = sitk.SmoothingRecursiveGaussian(image, [max(1e-3, 0.35 * new) for new in spacing])
-    voxels = sitk.GetArrayFromImage(sitk.Resample(image, *grid))
-    drawn = sitk.GetArrayFromImage(sitk.Resample(labels, *grid[:2], sitk.sitkNearestNeighbor, *grid[3:]))
+    wanted = TARGET_SPACING_MM if image.GetNumberOfPixels() > SMALL_VOXELS else image.GetSpacing()
+    voxels, drawn, spacing, origin = coarsened(image, labels, wanted)
     columns = np.array(image.GetDirection()).reshape(3, 3) * np.array(spacing)
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = columns[:, ::-1], origin
-    return voxels, drawn.astype(np.uint8), affine
+    return voxels, drawn, affine
 
 
 def encoded(voxels: np.ndarray, unit: VoxelUnit) -> tuple[np.ndarray, np.ndarray]:
