@@ -117,7 +117,10 @@ def certainty_in_words(certainty: Certainty | None) -> tuple[str, ...]:
 
 
 def _parts(similarity: Similarity) -> list[str]:
-    return [f"{part.name.capitalize()} agrees to {part.value:.0%}" for part in similarity.parts]
+    verbs = {"words": "agree"}
+    return [
+        f"{part.name.capitalize()} {verbs.get(part.name, 'agrees')} to {part.value:.0%}" for part in similarity.parts
+    ]
 
 
 def _in_common(query: Described, candidate: Described) -> list[str]:

@@ -36,6 +36,7 @@ def test_every_feature_with_words_is_a_feature():
 
 def test_the_parts_of_the_score_come_first():
     assert reasons(side(), side(), BOTH) == ("Appearance agrees to 90%", "Radiomics agrees to 65%")
+    assert reasons(None, side(), Similarity(0.5, (ScorePart("words", 0.5, 1.0),))) == ("Words agree to 50%",)
 
 
 def test_what_both_share_is_told():
