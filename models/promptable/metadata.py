@@ -19,8 +19,7 @@ _LIMITS = [
     "Very small lesions in a wide field of view (under about 5 mm, as of multiple sclerosis in a whole brain) are "
     "lost: the brain is taken for them. A box round the lesion tells the scale. This is why it is not the default.",
     "The rule by which a first look is taken at several scales was set after failures on nsclc, pyradiomics and "
-    "ms_lesions; their figures are no longer of unseen data. They were measured with one click. The figures after 3 "
-    "and 5 clicks on validation patients were measured before that rule.",
+    "ms_lesions; their figures are no longer of unseen data.",
     "Lesions that spread through an organ without a border are mostly missed or overdrawn.",
     "The figures of ms_lesions are of the first lesions of the one patient, as many as the table says.",
     "The quality is the network's own estimate of intersection over union; it orders masks, and is not calibrated on "
