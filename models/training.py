@@ -62,6 +62,8 @@ class Course:
     def __init__(self, out: Path, minutes: float, parts: Mapping[str, Stateful], pace: Pace) -> None:
         self.out, self.seconds, self.parts, self.pace = out, minutes * 60, parts, pace
         self.spent, self.steps = 0.0, 0
+        #: by which time is spent; one of the processor stands still while the training is halted
+        self.clock: Callable[[], float] = time.monotonic
 
     @property
     def done(self) -> bool:
@@ -114,9 +116,9 @@ class Course:
         """Take steps until the time is spent; every so many `seconds` and at the end tell the mean of each loss."""
         since, told = self.spent, []
         while not self.done:
-            began = time.monotonic()
+            began = self.clock()
             told.append(step())
-            self.spent += time.monotonic() - began
+            self.spent += self.clock() - began
             if self.spent - since > seconds or self.done:
                 means = {name: sum(one[name] for one in told) / len(told) for name in told[0]}
                 rounded = {name: round(mean, 4) for name, mean in means.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from models import bundle
-from models.position.card import metadata_of, model_card
+from models.position.card import ANSWERS, metadata_of, model_card
 
 #: ways of `evaluate location` whose rows the card shows
 WAYS = ("place in the body", "place in the volume")
@@ -31,7 +31,7 @@ def main() -> None:
 
 def export(state: dict[str, Any], number: str, out: Path, metrics: dict[str, Any]) -> None:
     """Write the bundle to `out` from what train.py saved."""
-    halves = bundle.in_halves(state["upright"])
+    halves = bundle.in_halves(state["average"])
     content, sha256 = bundle.packed(halves)
     levels = sum(name.startswith("down.") and name.endswith(".first.weight") for name in halves)
     widths = [int(halves[f"down.{level}.first.weight"].shape[0]) for level in range(levels)]
@@ -39,7 +39,12 @@ def export(state: dict[str, Any], number: str, out: Path, metrics: dict[str, Any
         "version": number,
         "weights_sha256": sha256,
         "network": {"widths": widths, "parameters": sum(tensor.numel() for tensor in halves.values())},
-        "training": {"minutes": round(state["spent"] / 60, 1), "steps": int(state["steps"])},
+        "training": {
+            "minutes": round(state["spent"] / 60, 1),
+            "steps": int(state["steps"]),
+            "held_out": state["held_out"],
+        },
+        "answers": ANSWERS,
         "metrics": metrics,
     }
     metadata = metadata_of(facts)

@@ -180,7 +180,7 @@ def _position(folder: Path | None, device: str) -> BodyNetwork | None:
     if folder is None:
         return None
     network = BodyNetwork()
-    network.load_state_dict(torch.load(folder / "last.pt", map_location="cpu", weights_only=True)["upright"])
+    network.load_state_dict(torch.load(folder / "last.pt", map_location="cpu", weights_only=True)["average"])
     return network.eval().to(device)
 
 

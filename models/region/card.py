@@ -45,7 +45,8 @@ _LIMITS = [
     "A query by grey-value features means the values as such, whatever the modality: 40 is a fat-free tissue in HU and "
     "next to nothing in most MR.",
     "A region is seen on a cube of its own scale: what lies further than about half its size away is not seen.",
-    "Without a body coordinate (MR, PET) the place is known by appearance alone.",
+    "Trained with body coordinates of version 0.1.0, which a better model has replaced: the product leaves the place "
+    "out of every vector, and the place of a CT, too, is known by appearance alone.",
     "The labels of the organs were made by another model (TotalSegmentator), not by experts.",
 ]
 _HOW = f"""\

@@ -116,7 +116,7 @@ class DescribeSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where it computes.")
     body_position: bool = Field(
         default=False,
-        description="Whether a model's word on where in the body a region of a CT lies is kept and asked; a rough one.",
+        description="Whether a model's word on where in the body a region of a CT lies is kept and asked.",
     )
     bin_count: int = Field(default=128, gt=1, description="Grey levels over a region's range.")
     bin_width: float = Field(default=0.0, ge=0, description="Width of a grey level; above 0 it replaces bin_count.")

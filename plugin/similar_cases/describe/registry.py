@@ -18,7 +18,9 @@ def _efficientnet(device: str) -> Embedder:
 def _region_token(device: str) -> Embedder:
     from similar_cases.describe.backends.region_token.embedder import RegionTokenEmbedder
 
-    return RegionTokenEmbedder(_efficientnet(device), open_body_position(device), device=device)
+    # the shipped region model was trained with coordinates of version 0.1.0, which 0.2.0 does not continue: it leaves
+    # the place out, as it often did in training
+    return RegionTokenEmbedder(_efficientnet(device), None, device=device)
 
 
 #: name → what opens it on a device

@@ -14,11 +14,17 @@ from similar_cases.describe.radiomics import ALL_107, RadiomicsExtractor
 from similar_cases.domain.description import RadiomicsRecipe
 
 
-def position_bundle(folder: Path, seed: int = 3) -> Path:
-    """Write a bundle of body coordinates of some kilobytes to `folder`, and return it."""
+def position_bundle(folder: Path, seed: int = 3, **answers: object) -> Path:
+    """Write a bundle of body coordinates of some kilobytes to `folder`, and return it.
+
+    Random weights are in doubt; they may answer all the same, where `answers` does not say otherwise.
+    """
     torch.manual_seed(seed)
-    state = {"upright": BodyNetwork((4, 4, 6, 6)).state_dict(), "spent": 0.0, "steps": 0}
+    state = {"average": BodyNetwork((4, 4, 6, 6)).state_dict(), "spent": 0.0, "steps": 0, "held_out": ""}
     position_export.export(state, "0.0.0", folder, metrics={})
+    path = folder / "configs" / "metadata.json"
+    told = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**told, "answers": {**told["answers"], "doubt_mm": 1e6, **answers}}), "utf-8")
     return folder
 
 

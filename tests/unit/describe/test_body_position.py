@@ -6,7 +6,14 @@ import torch
 from tests.unit.describe.region_bundles import position_bundle
 from tests.unit.describe.volumes import texture, volume_of
 
-from similar_cases.describe.backends.body_network import BodyNetwork, coordinates_at
+from similar_cases.describe.backends.body_network import (
+    SIZE,
+    BodyNetwork,
+    cells_mm,
+    coordinate_in_the_middle,
+    coordinates_at,
+    doubt_in_the_middle,
+)
 from similar_cases.describe.backends.body_position import CtBodyPosition
 from similar_cases.domain.errors import InvalidSettings
 from similar_cases.domain.volume import VoxelUnit
@@ -57,11 +64,36 @@ def test_nothing_is_said_of_a_point_outside(position):
     assert position.coordinates(volume, np.zeros((0, 3))) == []
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [{"doubt_mm": 1e-3}, {"doubt_mm": 1e6, "trunk_mm": [[900.0] * 3, [999.0] * 3], "extremity_below_mm": -1e6}],
+)
+def test_what_is_in_doubt_or_lies_where_no_body_part_is_has_no_coordinate(tmp_path, position, answers):
+    volume = volume_of(body(), (5.0, 4.0, 4.0))
+    points = volume.geometry.index_to_lps([[15, 20, 20]])
+    assert position.coordinates(volume, points) != [None]
+    assert CtBodyPosition(position_bundle(tmp_path, **answers)).coordinates(volume, points) == [None]
+
+
+def test_cells_that_agree_leave_no_doubt_and_one_that_errs_does_more_from_near():
+    cube = torch.zeros(1, SIZE, SIZE, SIZE)
+    agreed = cells_mm().T.reshape(1, 3, 12, 12, 12) + torch.tensor([10.0, 20.0, 30.0]).reshape(1, 3, 1, 1, 1)
+    assert coordinate_in_the_middle(agreed)[0].tolist() == pytest.approx([10.0, 20.0, 30.0])
+    assert float(doubt_in_the_middle(agreed, cube)) == pytest.approx(0.0, abs=1e-3)
+    near, far = agreed.clone(), agreed.clone()
+    near[0, 0, 6, 6, 4] += 500.0
+    far[0, 0, 0, 0, 0] += 500.0
+    assert float(doubt_in_the_middle(near, cube)) > float(doubt_in_the_middle(far, cube)) > 0
+
+
 def test_weights_of_another_hash_and_another_network_are_refused(tmp_path):
     folder = position_bundle(tmp_path)
     path = folder / "configs" / "metadata.json"
     told = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**told, "network": {"width": 3}}), "utf-8")
+    with pytest.raises(InvalidSettings, match="tells no network"):
+        CtBodyPosition(folder)
+    path.write_text(json.dumps({**told, "answers": {**told["answers"], "trunk_mm": [[0.0], [1.0]]}}), "utf-8")
     with pytest.raises(InvalidSettings, match="tells no network"):
         CtBodyPosition(folder)
     path.write_text(json.dumps({**told, "weights_sha256": "0" * 64}), "utf-8")

@@ -106,6 +106,9 @@ def test_a_place_alone_has_a_vector_and_one_of_another_model_has_none(embedder, 
         for x in (-200.0, 200.0)
     )
     assert float(here @ there) < 0.9999
+    without = RegionTokenEmbedder(_Series(), None, folder=bundles[0])
+    with pytest.raises(InvalidRequest, match="at least one feature"):
+        without.embed_radiomics({}, without.radiomics_recipe, BodyCoordinate((0.0, 0.0, 0.0), space))
     with pytest.raises(WrongEmbeddingSpace, match="'another 1'"):
         embedder.embed_radiomics({}, embedder.radiomics_recipe, BodyCoordinate((0.0, 0.0, 0.0), "another 1"))
 

@@ -1,4 +1,4 @@
-"""The trainings of the shared space and of body coordinates: prepared data, losses, a step, an export that loads."""
+"""The training of the shared space: prepared data, losses, a step, an export that loads."""
 
 import argparse
 import json
@@ -7,14 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from models.position import export as position_export
-from models.position import train as position
 from models.region import bank, export, losses, prepare, simulate, train, views
 from tests.unit.describe.region_bundles import position_bundle
 from tests.unit.describe.volumes import ball, texture, volume_of
 from tests.unit.evaluate.tiny_data import tiny_data
 
-from similar_cases.describe.backends.body_network import BodyNetwork, coordinates_at
 from similar_cases.describe.backends.body_position import CtBodyPosition
 from similar_cases.describe.backends.region_token.embedder import RegionTokenEmbedder
 
@@ -135,34 +132,3 @@ def test_a_training_takes_steps_goes_on_and_is_exported(regions, small_network, 
     again = (tmp_path / "region" / "models" / "model.safetensors").read_bytes()
     export.export(state, export.space_of(place), "0.0.1", tmp_path / "region", metrics={})
     assert (tmp_path / "region" / "models" / "model.safetensors").read_bytes() == again
-
-
-def test_turning_upright_keeps_every_distance_and_sets_the_axes(monkeypatch):
-    monkeypatch.setattr(position, "UPRIGHT_POINTS", 8)
-    torch.manual_seed(0)
-    network = BodyNetwork((4, 4, 6, 6)).eval()
-    affine = torch.eye(4, dtype=torch.float64)[[2, 1, 0, 3]] * torch.tensor([4.0, 3.0, 3.0, 1.0])
-    voxels = torch.from_numpy(texture((30, 50, 50), scale=3000.0).astype(np.float32))
-    scan = position.Scan("a", voxels, affine, trunk=True)
-    turned = BodyNetwork((4, 4, 6, 6))
-    turned.load_state_dict(position.upright(network, [scan]))
-    points = torch.tensor([[30.0, 40, 50], [100, 100, 80], [60, 10, 20]], dtype=torch.float64)
-    with torch.inference_mode():
-        before, after = (coordinates_at(one.eval(), voxels, affine, points) for one in (network, turned))
-    torch.testing.assert_close(torch.cdist(before, before), torch.cdist(after, after), atol=1e-2, rtol=0)
-
-
-def test_a_training_of_places_takes_steps_goes_on_and_is_exported(items_file, tmp_path, monkeypatch):
-    for name, value in (("SCANS", 2), ("CROPS", 1), ("VOXELS", 16), ("UPRIGHT_POINTS", 2)):
-        monkeypatch.setattr(position, name, value)
-    small = position.BodyNetwork
-    monkeypatch.setattr(position, "BodyNetwork", lambda: small((4, 4, 6, 6)))
-    options = argparse.Namespace(items=items_file, out=tmp_path, minutes=1e-6, device="cpu")
-    position.train(options)
-    position.train(options)
-    state = torch.load(tmp_path / "last.pt", weights_only=True)
-    assert state["steps"] == 1
-    position_export.export(state, "0.0.1", tmp_path / "bundle", metrics={})
-    volume = volume_of(texture((10, 30, 30), scale=300.0), (3.0, 3.0, 3.0))
-    told = CtBodyPosition(tmp_path / "bundle").coordinates(volume, volume.geometry.index_to_lps([5, 15, 15]))
-    assert np.isfinite(told[0].at_mm).all()

@@ -38,7 +38,8 @@ class RegionTokenEmbedder:
 
     Args:
         series: describes Volumes and slices.
-        position: tells where in the body a Region lies; where it does not know, that is left out, as in training.
+        position: tells where in the body a Region lies; where it does not know, that is left out, as in training, and
+            without it from all, places that are asked for too.
 
     Raises:
         InvalidSettings: when the bundle is incomplete, its weights have another hash, or it was trained with another
@@ -147,11 +148,10 @@ class RegionTokenEmbedder:
         return scaled(row, self._knots)
 
     def _place(self, body: BodyCoordinate | None) -> list[float]:
-        if body is None:
-            return [math.nan] * 3
-        if self._position is None or body.space != self._position.space:
-            own = self._position.space if self._position else "no model of body coordinates"
-            raise WrongEmbeddingSpace(f"a body coordinate of {body.space!r} in a space that knows {own!r}")
+        if body is None or self._position is None:
+            return [math.nan] * 3  # left out, as it often was in training
+        if body.space != self._position.space:
+            raise WrongEmbeddingSpace(f"a body coordinate of {body.space!r} in a space of {self._position.space!r}")
         return list(body.at_mm)
 
     def _vector(self, volume: Volume, region: Region, lowest: float) -> NDArray[np.float32]:
