@@ -40,25 +40,36 @@ def studies() -> Iterator[Path | Dataset]:
         yield from (*images, segmentation_of(images, lesion_mask(one), str(one.kind)))
 
 
-#: scroll by the wheel, there and back, a frame at a time; ms a frame, and ms of it in which the page computes
+#: turn the wheel over a view by three slices a frame, from end to end and back; return when each frame of the screen
+#: began, and ms of it in which the page computes
 SCROLL = """
-async () => {
-  const canvas = document.querySelector(".view-canvas");
-  const [frames, work] = [[], []];
-  for (let n = 0; n < 240; n += 1) {
-    const began = performance.now();
-    const turn = { deltaY: n % 160 < 80 ? 120 : -120, bubbles: true, cancelable: true };
-    canvas.dispatchEvent(new WheelEvent("wheel", turn));
-    const told = performance.now() - began;
-    await new Promise((done) => requestAnimationFrame(() => {
+async ([view, count]) => {
+  const canvas = document.querySelectorAll(".view-canvas")[view];
+  const [began, work, seen] = [[], [], new Set()];
+  const turn = async (deltaY, isCounted) => {
+    const start = performance.now();
+    canvas.dispatchEvent(new WheelEvent("wheel", { deltaY, bubbles: true, cancelable: true }));
+    const told = performance.now() - start;
+    await new Promise((done) => requestAnimationFrame((at) => {
       const drawing = performance.now();
-      window.setTimeout(() => { work.push(told + performance.now() - drawing); done(); }, 0);
+      window.setTimeout(() => {
+        if (isCounted) {
+          began.push(at);
+          work.push(told + performance.now() - drawing);
+          seen.add(canvas.dataset.slice);
+        }
+        done();
+      }, 0);
     }));
-    frames.push(performance.now() - began);
-  }
-  return { frames, work };
+  };
+  for (let n = 0; n < count / 10; n += 1) await turn(-400, false);
+  const there = Math.ceil((count - 1) / 3);
+  for (let n = 0; n < 2 * there; n += 1) await turn(n < there ? 120 : -120, true);
+  return { began, work, slices: seen.size };
 }
 """
+#: a screen shows sixty frames a second
+FRAME_MS = 1000 / 60
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -124,15 +135,29 @@ def scrolled(running: ArchiveClient, slices: int) -> dict[str, Any]:
     running.send([*images, segmentation_of(images, lesion_mask(long), str(long.kind))])
     running.wait_until_settled()
     row = running.images()[str(images[0].SeriesInstanceUID)]
+    sizes = {"acquired": slices, "second": 512, "third": 512}
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         marks = opened(page, f"{running.url('/')}?StudyInstanceUIDs={row['study']}&SeriesInstanceUIDs={row['series']}")
-        told = page.evaluate(SCROLL)
+        views = {name: page.evaluate(SCROLL, [n, size]) for n, (name, size) in enumerate(sizes.items())}
     return {
         "slices": slices,
         **{name: round(marks[name]) for name in ("first-picture", "first-slice", "volume-whole")},
-        "frame": spread(told["frames"]),
+        **{name: smoothness(told) for name, told in views.items()},
+    }
+
+
+def smoothness(told: dict[str, Any]) -> dict[str, Any]:
+    """Return how evenly frames came while a view was scrolled, and how many of the screen's had nothing new."""
+    between = np.diff(told["began"])
+    missed = np.maximum(np.round(between / FRAME_MS) - 1, 0)
+    return {
+        "frames": len(between),
+        "slices_seen": told["slices"],
+        "frame": spread(between.tolist()),
         "work_in_frame": spread(told["work"]),
+        "dropped": int(missed.sum()),
+        "longest": round(float(between.max()), 1),
     }
 
 

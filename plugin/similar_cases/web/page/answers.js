@@ -119,9 +119,12 @@ export class Answers {
     };
   }
 
-  /** The window of the question has changed. */
+  /** The window of the question has changed; a hand changes it more often than the screen. */
   redraw() {
-    this.cards.forEach((one) => one.picture.draw());
+    this.drawing ||= window.requestAnimationFrame(() => {
+      this.drawing = 0;
+      this.cards.forEach((one) => one.picture.draw());
+    });
   }
 
   /** Show which card stands beside the question; null for none. */

@@ -39,7 +39,7 @@ export class View {
     this.slider = element("input", { type: "range", class: "slices", min: 0, hidden: true, "aria-label": slicesOf(name) });
     this.root = element("div", { class: "view" }, this.canvas, this.told, this.grey, this.slider);
     this.buffer = document.createElement("canvas");
-    this.stop = scene.listen(() => this.ask());
+    this.stop = scene.listen((what) => (what === "cursor" && this.isShown ? undefined : this.ask()));
     this.resized = new ResizeObserver(() => this.ask());
     this.resized.observe(this.root);
     hands(this);
@@ -165,6 +165,11 @@ export class View {
     return [along(across), along(down)];
   }
 
+  /** Whether the picture is the same wherever on its slice the cursor is. */
+  get isShown() {
+    return this.scene.volume && this.shownAt === this.at && !this.scene.showsCrosshair && !this.boxStart;
+  }
+
   ask() {
     if (this.asked) return;
     this.asked = window.requestAnimationFrame(() => {
@@ -190,6 +195,7 @@ export class View {
     this.tellSlice(scene.volume.grid.shape[this.plane.axis]);
     tell(this.grey, this.planeAt ? "" : windowOf(scene.window));
     canvas.dataset.slice = String(this.at);
+    this.shownAt = this.at;
   }
 
   tellSlice(count) {
@@ -205,7 +211,8 @@ export class View {
   paint(pen) {
     const { scene, buffer } = this;
     const [width, height] = this.size;
-    const key = `${this.at} ${scene.version} ${scene.volume.loaded}`;
+    const { isLoaded, loaded } = scene.volume;
+    const key = `${this.at} ${scene.version} ${this.plane.axis ? loaded : isLoaded[this.at]}`;
     if (buffer.width !== width || buffer.height !== height) Object.assign(buffer, { width, height });
     if (this.painted !== key) {
       const brush = buffer.getContext("2d");
