@@ -13,6 +13,8 @@ export const INKS = {
 };
 const POSITIVE = "#7ddc9a";
 const NEGATIVE = "#ff9b8f";
+/** Scrolling rests when no slice came for so long. */
+const REST_MS = 120;
 /** So near to its edge a crosshair counts as out of the picture, pixels. */
 const EDGE = 12;
 /** The letter on the right stands beside the slider, pixels. */
@@ -223,9 +225,17 @@ export class View {
     }
     const [left, top] = this.screenOf([0, 0]);
     const [right, bottom] = this.screenOf([width, height]);
+    // fine smoothing takes a PC without a graphics card twice as long: a slice that is passed does without
+    const isPassed = this.shownAt !== undefined && this.shownAt !== this.at;
+    if (isPassed) this.drawAtRest();
     pen.imageSmoothingEnabled = true;
-    pen.imageSmoothingQuality = "high";
+    pen.imageSmoothingQuality = isPassed ? "low" : "high";
     pen.drawImage(buffer, left, top, right - left, bottom - top);
+  }
+
+  drawAtRest() {
+    window.clearTimeout(this.resting);
+    this.resting = window.setTimeout(() => this.ask(), REST_MS);
   }
 
   outline(pen, { mask, kind }) {
