@@ -214,6 +214,7 @@ def test_measured_lesion_finds_ten_cases_and_one_opens_beside(reading: Reading, 
     assert width == pytest.approx([np.linalg.norm(np.subtract(*ends))] * 3, abs=3)
 
     expect(reading.panel.locator(CARD)).to_have_count(10)
+    expect(reading.panel.locator(".answers[data-pictures]")).to_have_count(1)
     assert len(answer["cases"]) == 10
     assert PATIENTS[0] not in {case["patient_id"] for case in answer["cases"]}
     reading.keep("panel")
@@ -229,6 +230,7 @@ def test_measured_lesion_finds_ten_cases_and_one_opens_beside(reading: Reading, 
     overlays = reading.page.locator("[data-cy=viewport-overlay-top-left]")
     expect(overlays.nth(0)).to_contain_text(PATIENTS[0])
     expect(overlays.nth(1)).to_contain_text(found["patient_id"])
+    reading.panel.locator("#asked-title").scroll_into_view_if_needed()
     reading.keep("beside")
 
 
