@@ -25,6 +25,8 @@ from tests.browser.ohif_server import chromium
 from tests.integration.archive_client import ArchiveClient, archive
 
 PATIENTS = 12
+#: as on a PC without a graphics card; WebGL by software, which OHIF needs here, would draw the page several times slower
+WITHOUT_GRAPHICS = ("--no-sandbox", "--disable-gpu")
 MARKS = "() => Object.fromEntries(performance.getEntriesByType('mark').map(mark => [mark.name, mark.startTime]))"
 
 
@@ -111,7 +113,7 @@ def measured(running: ArchiveClient, clicks: int) -> dict[str, Any]:
     rows = [row for row in running.images().values() if running.regions(row["series"])]
     marks: list[dict[str, float]] = []
     took: list[dict[str, float]] = []
-    with chromium() as browser:
+    with chromium(WITHOUT_GRAPHICS) as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         for row in rows[:clicks]:
             query = f"?StudyInstanceUIDs={row['study']}&SeriesInstanceUIDs={row['series']}"
@@ -136,7 +138,7 @@ def scrolled(running: ArchiveClient, slices: int) -> dict[str, Any]:
     running.wait_until_settled()
     row = running.images()[str(images[0].SeriesInstanceUID)]
     sizes = {"acquired": slices, "second": 512, "third": 512}
-    with chromium() as browser:
+    with chromium(WITHOUT_GRAPHICS) as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         marks = opened(page, f"{running.url('/')}?StudyInstanceUIDs={row['study']}&SeriesInstanceUIDs={row['series']}")
         views = {name: page.evaluate(SCROLL, [n, size]) for n, (name, size) in enumerate(sizes.items())}

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,10 +91,10 @@ def _wait_until_answering(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(arguments: Sequence[str] = DRAW_BY_SOFTWARE) -> Iterator[Browser]:
     """Run Debian's chromium without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(DRAW_BY_SOFTWARE))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(arguments))
         try:
             yield browser
         finally:
