@@ -25,7 +25,7 @@ from tests.browser.ohif_server import chromium
 from tests.integration.archive_client import ArchiveClient, archive
 
 PATIENTS = 12
-#: as on a PC without a graphics card; WebGL by software, which OHIF needs here, would draw the page several times slower
+#: as on a PC without a graphics card; WebGL by software, which OHIF's tests need, would draw the page far slower
 WITHOUT_GRAPHICS = ("--no-sandbox", "--disable-gpu")
 MARKS = "() => Object.fromEntries(performance.getEntriesByType('mark').map(mark => [mark.name, mark.startTime]))"
 
