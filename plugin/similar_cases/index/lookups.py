@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Engine, Row, Select, and_, bindparam, func, or_, select
 
 from similar_cases.domain.case import Case, SeriesState
 from similar_cases.domain.conditions import Condition
@@ -33,6 +33,11 @@ from similar_cases.index.schema import series as series_table
 CHUNK = 500
 #: kinds of Series that have a state
 WITH_STATE = (SeriesKind.IMAGE.value, SeriesKind.ANNOTATION.value)
+#: asked by every question, so that it is not put together anew
+_SAME_PATIENT = select(cases.c.uid).where(
+    cases.c.space_id == bindparam("space"),
+    or_(cases.c.study_uid == bindparam("study"), cases.c.patient_id.in_(bindparam("patients", expanding=True))),
+)
 
 
 class Lookups:
@@ -145,10 +150,10 @@ class Lookups:
     def same_patient(self, case: SeriesRef, patient_id: str, space_id: str) -> set[str]:
         """Return the UIDs of the Cases of the same patient; an empty `patient_id` says nothing beyond the Study."""
         patient = patient_id.strip()
-        same = cases.c.study_uid == case.study_uid
-        if patient:
-            same = or_(same, cases.c.patient_id.in_({patient_id, patient}))
-        return {row[0] for row in self._all(select(cases.c.uid).where(cases.c.space_id == space_id, same))}
+        ids = sorted({patient_id, patient}) if patient else []
+        with self._engine.begin() as connection:
+            asked = {"space": space_id, "study": case.study_uid, "patients": ids}
+            return set(connection.execute(_SAME_PATIENT, asked).scalars())
 
     def annotations_of(self, image: SeriesRef) -> list[SeriesRef]:
         """Return the annotation Series that refer to an image Series, in the order of their UIDs."""
