@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from similar_cases.domain.case import derived_uid
 from similar_cases.domain.errors import SegmentationFailed
@@ -27,7 +28,9 @@ _COARSE_MM = 5.0
 #: what stands out is sought at these sizes, coarse voxels
 _SIGMAS = (1.0, 2.0, 4.0)
 #: share of the points that go to what stands out; the others fill the gaps
-_STANDING_OUT = 0.75
+_STANDING_OUT = 0.5
+#: how often the others move to the middle of their parts
+_MOVES = 6
 #: no two points are nearer, mm
 _APART_MM = 15.0
 #: CT over this is body, HU; other modalities by their share of the 99th percentile
@@ -233,17 +236,37 @@ def _standing_out(coarse: NDArray[np.float32], body: NDArray[np.bool_]) -> NDArr
 def _between(
     inside: NDArray[np.int64], sides: NDArray[np.float64], chosen: list[NDArray[np.float64]], count: int
 ) -> list[NDArray[np.float64]]:
-    """Return `count` of (n, 3) voxels, each as far as can be from `chosen` and from each other."""
+    """Return at most `count` of (n, 3) voxels that share with `chosen` what they leave, each in the middle of its part.
+
+    They begin as far as can be from `chosen` and from each other, which is at the skin, and move to the middle of the
+    voxels nearest to them (Lloyd 1982): the large thing that stands out nowhere has its point inside.
+    """
     places = inside * sides
-    middle = places.mean(axis=0)
+    fixed = np.array(chosen).reshape(-1, 3) * sides
+    found = _far_apart(places, fixed, count)
+    for _ in range(_MOVES if len(found) else 0):
+        owner = cKDTree(np.concatenate([fixed, found])).query(places)[1] - len(fixed)
+        own = [places[owner == number] for number in range(len(found))]
+        found = np.array([part.mean(axis=0) if len(part) else place for part, place in zip(own, found, strict=True)])
+    kept: list[NDArray[np.float64]] = []
+    for place in found:
+        voxel = inside[int(np.linalg.norm(places - place, axis=1).argmin())].astype(np.float64)
+        if all(np.linalg.norm((voxel - other) * sides) >= _APART_MM for other in (*chosen, *kept)):
+            kept.append(voxel)
+    return kept
+
+
+def _far_apart(places: NDArray[np.float64], fixed: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return at most `count` of (n, 3) places, mm, each as far as can be from `fixed` and those before it."""
     near = np.full(len(places), np.inf)
-    for other in chosen:
-        near = np.minimum(near, np.linalg.norm(places - other * sides, axis=1))
+    for other in fixed:
+        near = np.minimum(near, np.linalg.norm(places - other, axis=1))
     found: list[NDArray[np.float64]] = []
     for _ in range(max(0, count)):
+        middle = places.mean(axis=0)
         best = int(np.linalg.norm(places - middle, axis=1).argmin()) if np.isinf(near).all() else int(near.argmax())
         if near[best] < _APART_MM:
             break
-        found.append(inside[best].astype(np.float64))
+        found.append(places[best])
         near = np.minimum(near, np.linalg.norm(places - places[best], axis=1))
-    return found
+    return np.array(found).reshape(-1, 3)

@@ -104,6 +104,14 @@ def test_points_lie_in_the_body_apart_from_each_other(two_balls):
     assert points_in(empty, 12) == []
 
 
+def test_points_that_fill_the_gaps_lie_deep_and_not_at_the_skin():
+    volume, _ = ball_volume(40.0, shape=(60, 150, 150), contrast=5.0, noise=1.0)
+    index = volume.geometry.lps_to_index(points_in(volume, 8)[4:])
+    to_skin = np.minimum(index, np.array(volume.geometry.shape) - 1 - index) * volume.geometry.spacing_mm
+    assert len(index) == 4
+    assert (to_skin.min(axis=1) > 15).all()
+
+
 def test_lungs_belong_to_the_body_and_air_round_it_does_not():
     coarse = np.full((6, 30, 30), -1000.0, np.float32)
     coarse[:, 5:25, 5:25] = 30.0
