@@ -75,7 +75,7 @@ class SimilarityFinder:
         """
         frozen = self._frozen.get(query, self._state(), lambda name, key: self._list(query, name, key))
         if readable is not everything:
-            frozen = self._readable(frozen, query, readable)
+            frozen = self._readable(frozen, readable)
         whole, asked = frozen.whole, frozen.question.case
         end = query.offset + query.limit
         shown = asked.region if asked and (query.prompts or query.sent) else None
@@ -106,11 +106,11 @@ class SimilarityFinder:
         whole = self._one_per(query.one_per, self._orderer.order(question, ranking, allowed, self._tools))
         return FrozenList(name, key, question, ranking, whole, total)
 
-    def _readable(self, frozen: FrozenList, query: SimilarityQuery, readable: Readable) -> FrozenList:
+    def _readable(self, frozen: FrozenList, readable: Readable) -> FrozenList:
         """Return the list with what the caller may read alone."""
+        # what the archive does not have was sent by the caller
         shown = {case.series.series_uid for case in frozen.question.shown}
-        if query.sent:  # the caller has what they sent, whether the archive does or not
-            shown = {uid for uid in shown if self._tools.lookups.cases_of(uid)}
+        shown = {uid for uid in shown if self._tools.lookups.cases_of(uid)}
         uids = frozen.whole.case_uids
         homes = homes_of(self._tools.worklist.catalogue.engine, [*uids, *frozen.question.left_out])
         named = shown | {homes[uid].series_uid for uid in frozen.question.left_out if uid in homes}
