@@ -102,11 +102,12 @@ class ArchiveClient:
 
     def _is_settled(self) -> bool:
         there = {one["MainDicomTags"]["SeriesInstanceUID"]: one for one in self.server.get("/series?expand")}
+        known = self.series()
+        # What is to be done is asked after what is known, or a series that became known in between would be overlooked.
         status = self.get(wire.ROUTE_STATUS)
         busy = status["states"]["waiting"] + status["states"]["working"]
         if busy or not all(one["IsStable"] for one in there.values()):
             return False
-        known = self.series()
         return sum(status["series"].values()) == len(there) and all(
             row["instances"] == len(there[uid]["Instances"]) for uid, row in known.items() if uid in there
         )
