@@ -14,16 +14,42 @@ import numpy as np
 import radiomics
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from radiomics import firstorder, glcm, gldm, glrlm, glszm, ngtdm, shape
+from radiomics import cShape, firstorder, glcm, gldm, glrlm, glszm, ngtdm, shape
 from threadpoolctl import ThreadpoolController
 
+from similar_cases.describe.mesh import CubeVolumes, mesh_of
 from similar_cases.domain.description import RadiomicsRecipe, RadiomicsVector
 from similar_cases.domain.errors import DescriptionFailed, InvalidSettings
 from similar_cases.domain.region import Region
 from similar_cases.domain.volume import Volume
 
+_CUBE_VOLUMES = CubeVolumes.measured_by(cShape.calculate_coefficients)
+
+
+class _Shape(shape.RadiomicsShape):  # type: ignore[misc]
+    """pyradiomics' shape features, made of what ``describe.mesh`` measures: the same values, sooner."""
+
+    __module__ = shape.__name__  # names its log, which is silenced
+
+    def _initSegmentBasedCalculation(self) -> None:  # noqa: N802 - the hook of pyradiomics
+        self.pixelSpacing = np.array(self.inputImage.GetSpacing()[::-1])
+        self.maskArray = np.pad(sitk.GetArrayFromImage(self.inputMask) == self.label, 1)
+        self.labelledVoxelCoordinates = np.nonzero(self.maskArray)
+        mesh = mesh_of(self.maskArray, self.pixelSpacing, cShape.calculate_coefficients, _CUBE_VOLUMES)
+        self.SurfaceArea, self.Volume, self.diameters = mesh.area_mm2, mesh.volume_mm3, mesh.diameters_mm
+        self.eigenValues = _variances(np.argwhere(self.maskArray) * self.pixelSpacing)
+
+
+def _variances(points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the variances (3,) of points (n, 3) along their principal axes, ascending."""
+    off = (points_mm - points_mm.mean(axis=0)) / np.sqrt(len(points_mm))
+    variances = np.linalg.eigvals(off.T.copy() @ off)
+    variances[(variances < 0) & (variances > -1e-10)] = 0.0  # rounding, as pyradiomics has it
+    return np.asarray(np.sort(variances))
+
+
 _CLASSES = {
-    "shape": shape.RadiomicsShape,
+    "shape": _Shape,
     "firstorder": firstorder.RadiomicsFirstOrder,
     "glcm": glcm.RadiomicsGLCM,
     "glrlm": glrlm.RadiomicsGLRLM,
