@@ -31,7 +31,7 @@ run: $(VENV)/.installed
 test: check
 	@docker/install-debian.sh orthanc test
 	@if [ "$$(id -u)" = 0 ]; then docker/orthanc-forky.sh $(FORKY); fi
-	@$(BIN)/python -m pytest tests/contract tests/integration --require-orthanc $(PYTEST)
+	@$(BIN)/python -m pytest tests/contract tests/integration --require-orthanc --require-browser $(PYTEST)
 
 check: $(VENV)/.installed
 	@$(BIN)/ruff format --check .

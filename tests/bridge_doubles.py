@@ -10,6 +10,8 @@ from similar_cases import wire
 from similar_cases.bridge.config import BridgeConfig, read_config
 
 TOKEN = "a token"
+#: others may use this machine
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass
@@ -76,9 +78,9 @@ def config_of(section: dict[str, Any] | None = None, **orthanc: Any) -> BridgeCo
     return read_config(whole, {wire.ENV_TOKEN: TOKEN})
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
-    """Wait for something to hold; fail when it does not in time."""
-    deadline = time.monotonic() + seconds
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for something to hold; fail when it does not in a time that is long on any machine."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:.0f} s in vain"
         time.sleep(0.01)

@@ -21,7 +21,7 @@ from pydicom import Dataset
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.phantoms import lesion_mask, phantom_series
 from tests.browser.conftest import a_phantom
-from tests.browser.ohif_server import chromium
+from tests.chromium import chromium
 from tests.integration.archive_client import ArchiveClient, archive
 
 PATIENTS = 12

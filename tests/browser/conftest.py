@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from pydicom.uid import BasicTextSRStorage
 from similar_cases.demo.annotations import segmentation_of
 from similar_cases.demo.image_series import with_file_meta
 from similar_cases.demo.phantoms import LesionKind, Phantom, lesion_mask, phantom_series
-from tests.browser.ohif_server import CHROMIUM, chromium
+from tests.chromium import chromium, require_chromium
 from tests.integration.archive_client import ArchiveClient, archive
 from tests.integration.conftest import require
 
@@ -108,8 +107,7 @@ def a_phantom(number: int, **changes: Any) -> Phantom:
 def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     """Fourteen patients with a drawn lesion each, one whose lesion nobody drew, one with hostile texts, one slice."""
     require("debian", request.config)
-    if not Path(CHROMIUM).exists():
-        pytest.fail("no chromium here: docker/install-debian.sh test")
+    require_chromium(request.config)
     with archive(tmp_path_factory.mktemp("hospital")) as running:
         sent: list[Dataset] = []
         for number in range(14):

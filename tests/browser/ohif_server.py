@@ -1,7 +1,6 @@
 """A real OHIF in front of a running Orthanc: the package from npm, served by nginx as `docker/ohif/run` does it.
 
     with ohif(orthanc_url) as url: …                # nginx on a free port
-    with chromium() as browser: …                   # Debian's, drawing by software
 
 The package lies in ``.cache/ohif``; it is fetched where it is absent, and never a part of the repository.
 """
@@ -13,14 +12,13 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, sync_playwright
 
-from similar_cases.demo.orthanc_process import free_port
+from similar_cases.demo.orthanc_process import free_ports
+from tests import chromium
 from tests.orthanc_server import ROOT
 
 PACKAGE, VERSION = "@ohif/app", "3.12.10"
@@ -30,16 +28,14 @@ CACHE = ROOT / ".cache" / "ohif"
 ARCHIVE = CACHE / f"ohif-app-{VERSION}.tgz"
 VIEWER = CACHE / VERSION / "package" / "dist"
 RUN = ROOT / "docker" / "ohif" / "run"
-CHROMIUM = "/usr/bin/chromium"
-#: WebGL 2 without a graphics card
-DRAW_BY_SOFTWARE = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-START_DEADLINE_SECONDS = 30.0
+#: others may use this machine
+START_DEADLINE_SECONDS = 120.0
 
 
 def why_not() -> str | None:
     """Return why OHIF cannot run here, or None where it can; fetches the package where it is absent."""
-    if not Path(CHROMIUM).exists():
-        return "no chromium here: apt-get install chromium"
+    if reason := chromium.why_not():
+        return reason
     for command, package in (("nginx", "nginx-light"), ("envsubst", "gettext-base")):
         if not shutil.which(command, path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
             return f"no {command} here: apt-get install {package}"
@@ -66,7 +62,7 @@ def _fetch() -> str | None:
 @contextmanager
 def ohif(orthanc_url: str) -> Iterator[str]:
     """Run nginx with OHIF and that Orthanc, and yield its address, without a slash at the end."""
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
     told = {"OHIF_DIR": str(VIEWER), "ORTHANC_URL": orthanc_url, "LISTEN": url.removeprefix("http://")}
     process = subprocess.Popen([RUN], env={**os.environ, **told}, stdin=subprocess.DEVNULL)
     try:
@@ -88,14 +84,3 @@ def _wait_until_answering(url: str, process: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.1)
         else:
             return
-
-
-@contextmanager
-def chromium(arguments: Sequence[str] = DRAW_BY_SOFTWARE) -> Iterator[Browser]:
-    """Run Debian's chromium without a window."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(arguments))
-        try:
-            yield browser
-        finally:
-            browser.close()

@@ -15,9 +15,10 @@ import requests
 from pydicom import Dataset, dcmread
 
 from similar_cases import wire
-from similar_cases.demo.orthanc_process import free_port
+from similar_cases.demo.orthanc_process import free_ports
 from similar_cases.pacs.dimse import DimseAddress, SendReport, send
 from tests.orthanc_server import ONLY_ANNOTATED, ROOT, OrthancServer, Version, orthanc_server
+from tests.processes import named
 
 COMMAND = ROOT / ".venv" / "bin" / "similar-cases"
 MODEL_NAME = "Similar Cases"
@@ -162,7 +163,7 @@ class ArchiveClient:
     def worker_processes(self) -> list[psutil.Process]:
         """Return the worker's processes: the one that answers, and its children."""
         own = psutil.Process(self.server.process.pid)
-        return [one for one in own.children(recursive=True) if "similar" in " ".join(one.cmdline())]
+        return list(named("similar", own.children(recursive=True)))
 
     def worker_peak_mib(self) -> list[float]:
         """Return the most memory that each of the worker's processes had, MiB."""
@@ -226,7 +227,8 @@ def archive_elsewhere(
         overrides: further options of Orthanc.
         environment: further variables of the worker.
     """
-    token, port, worker_dir = "elsewhere", free_port(), folder / "worker"
+    token, worker_dir = "elsewhere", folder / "worker"
+    port, http_port, dicom_port = free_ports(3)
     with ExitStack() as running:
         server = running.enter_context(
             orthanc_server(
@@ -236,7 +238,12 @@ def archive_elsewhere(
                 worker_url=f"http://127.0.0.1:{port}",
                 token=token,
                 section=section,
-                overrides={**_asking_for(users), **(overrides or {})},
+                overrides={
+                    "HttpPort": http_port,
+                    "DicomPort": dicom_port,
+                    **_asking_for(users),
+                    **(overrides or {}),
+                },
             )
         )
         first = next(iter(users.items())) if users else None
@@ -271,7 +278,7 @@ def _worker(worker_dir: Path, environment: Mapping[str, str]) -> Iterator[psutil
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _client(server: OrthancServer, worker_dir: Path) -> ArchiveClient:

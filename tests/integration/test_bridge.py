@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,18 +15,24 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from playwright.sync_api import expect
 from pydicom import dcmread
 from pynetdicom import AE
 
 from similar_cases import wire
 from similar_cases.demo.orthanc_process import OrthancDidNotStart
 from tests.bridge_doubles import wait_until
+from tests.chromium import chromium, require_chromium
 from tests.integration.conftest import StartOrthanc
 from tests.integration.samples import tiny_instances
 from tests.orthanc_server import FORKY, OrthancServer, Version, orthanc_server
+from tests.processes import is_alive
 
 FAKE = Path(__file__).parents[1] / "fake_worker.py"
-TIMEOUT_SECONDS = 2
+#: so long Orthanc waits for a caller that reads nothing
+SLOW_READER_SECONDS = 3
+#: beyond which nothing here takes on any machine that is not broken
+PATIENCE_SECONDS = 60
 
 
 def fake_command(version: Version) -> list[str]:
@@ -38,18 +43,19 @@ def fake_command(version: Version) -> list[str]:
     return ["/usr/bin/python3", "/srv/fake_worker.py"]
 
 
-def section_of(version: Version) -> dict[str, Any]:
-    return {"WorkerCommand": fake_command(version), "TimeoutSeconds": TIMEOUT_SECONDS}
+def section_of(version: Version, timeout_seconds: int = 2) -> dict[str, Any]:
+    return {"WorkerCommand": fake_command(version), "TimeoutSeconds": timeout_seconds}
 
 
 @pytest.fixture
 def start(start_orthanc: StartOrthanc, version: Version) -> Callable[..., OrthancServer]:
     """Starts an Orthanc with the bridge and an embedded stand-in that is ready."""
 
-    def started(auth: tuple[str, str] | None = None, **options: Any) -> OrthancServer:
-        orthanc = start_orthanc(version=version, worker="embedded", section=section_of(version), **options)
+    def started(auth: tuple[str, str] | None = None, timeout_seconds: int = 2, **options: Any) -> OrthancServer:
+        section = section_of(version, timeout_seconds)
+        orthanc = start_orthanc(version=version, worker="embedded", section=section, **options)
         orthanc.rest.auth = auth
-        wait_until(lambda: ask(orthanc, "/health").status_code == 200, 15)
+        wait_until(lambda: ask(orthanc, "/health").status_code == 200)
         return orthanc
 
     return started
@@ -67,7 +73,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, version: Version) -> Iterat
     folder = tmp_path_factory.mktemp("shared")
     with orthanc_server(folder, version=version, worker="embedded", section=section_of(version)) as server:
         # the rehearsal is over when an argument arrives as it was meant; until then it is forwarded by guess
-        wait_until(lambda: ask(server, "/echo?a=%2541").json().get("query") == {"a": ["%41"]}, 15)
+        wait_until(lambda: ask(server, "/echo?a=%2541").json().get("query") == {"a": ["%41"]})
         yield server
 
 
@@ -76,7 +82,7 @@ def ours(orthanc: OrthancServer, route: str) -> str:
 
 
 def ask(orthanc: OrthancServer, route: str, method: str = "GET", **options: Any) -> requests.Response:
-    return orthanc.rest.request(method, ours(orthanc, route), timeout=60, **options)
+    return orthanc.rest.request(method, ours(orthanc, route), timeout=PATIENCE_SECONDS, **options)
 
 
 def seen(orthanc: OrthancServer) -> dict[str, Any]:
@@ -158,54 +164,55 @@ class TestForwarding:
         told = ask(orthanc, "/echo", headers={"X-Similar-Cases-User": "mallory"}).json()
         assert told["headers"]["x-similar-cases-user"] == "alice"
         assert "authorization" not in told["headers"]
-        wait_until(lambda: ask(orthanc, "/echo?a=%2541").json()["query"] == {"a": ["%41"]}, 15)  # it let itself in
+        wait_until(lambda: ask(orthanc, "/echo?a=%2541").json()["query"] == {"a": ["%41"]})  # it let itself in
         environment = seen(orthanc)["environment"]
         orthanc.rest.auth = None
         assert ask(orthanc, "/echo").status_code == 401
         url, authorization = environment[wire.ENV_ORTHANC_URL], environment[wire.ENV_ORTHANC_AUTHORIZATION]
-        assert orthanc.rest.get(f"{url}/changes", timeout=5).status_code == 401
+        assert orthanc.rest.get(f"{url}/changes", timeout=PATIENCE_SECONDS).status_code == 401
         for route in ("/changes", "/dicom-web/studies"):
-            answer = orthanc.rest.get(url + route, headers={"Authorization": authorization}, timeout=5)
+            answer = orthanc.rest.get(url + route, headers={"Authorization": authorization}, timeout=PATIENCE_SECONDS)
             assert answer.status_code in (200, 204), route
 
 
 class TestNudges:
     """What the worker is told."""
 
-    def test_a_stable_series_and_its_deletion(self, shared: OrthancServer) -> None:
-        shared.upload_all(tiny_instances(3))
-        series, study = shared.get("/series")[0], shared.get("/studies")[0]
-        wait_until(lambda: series in nudges(shared, "stable", "series"), 10)
-        deleted = time.time()
-        shared.delete(f"/studies/{study}")
-        wait_until(lambda: study in nudges(shared, "deleted", "study"), 5)
-        assert nudges(shared, "deleted", "study")[study] - deleted < 1
-        assert nudges(shared, "deleted", "series")[series] - deleted < 1
+    def test_a_stable_series(self, shared: OrthancServer) -> None:
+        series, _ = parents(shared, shared.upload_all(tiny_instances(3)))
+        wait_until(lambda: series in nudges(shared, "stable", "series"))
 
-    def test_the_deletion_of_one_series(self, shared: OrthancServer) -> None:
-        shared.upload_all(tiny_instances(2))
-        series = shared.get("/series")[0]
-        deleted = time.time()
-        shared.delete(f"/series/{series}")
-        wait_until(lambda: series in nudges(shared, "deleted", "series"), 5)
-        assert nudges(shared, "deleted", "series")[series] - deleted < 1
+    def test_the_deletion_of_a_study_and_of_a_series_within_a_second(self, shared: OrthancServer) -> None:
+        seconds = []
+        for level in ("study", "series", "study", "series"):
+            series, study = parents(shared, shared.upload_all(tiny_instances(2)))
+            gone = {"series": series, "study": study}  # Orthanc deletes a study with its last series
+            deleted = time.time()
+            shared.delete(f"/{'studies' if level == 'study' else level}/{gone[level]}")
+            wait_until(lambda gone=gone: all(one in nudges(shared, "deleted", kind) for kind, one in gone.items()))
+            seconds.append(max(nudges(shared, "deleted", kind)[one] for kind, one in gone.items()) - deleted)
+        assert min(seconds) < 1, "of four, so that other work on this machine does not decide"
 
 
 class TestTroubles:
     """A worker that is held, killed, absent or elsewhere; an Orthanc that is killed."""
 
-    def test_a_held_worker_holds_up_nobody_but_its_own_callers(self, orthanc: OrthancServer) -> None:
+    def test_a_held_worker_holds_up_nobody_but_its_own_callers(self, start: Callable[..., OrthancServer]) -> None:
+        orthanc = start(timeout_seconds=5)
         worker = psutil.Process(seen(orthanc)["pid"])
         worker.suspend()
         try:
             with ThreadPoolExecutor(60) as callers:
                 waiting = [callers.submit(ask, orthanc, "/echo") for _ in range(60)]  # more than Orthanc has threads
-                time.sleep(0.3)
-                assert timed(lambda: orthanc.get("/system")) < 0.5
-                assert timed(lambda: send(orthanc, tiny_instances(20))) < 5
+                # who comes when as many wait as may is sent away at once
+                wait_until(lambda: any(one.done() and one.result().status_code == 503 for one in waiting))
+                orthanc.get("/system")
+                assert not all(one.done() for one in waiting), (
+                    "the callers of the worker were let go before Orthanc answered"
+                )
+                send(orthanc, tiny_instances(20))
                 statuses = {future.result().status_code for future in waiting}
             assert statuses == {503, 504}
-            assert timed(lambda: ask(orthanc, "/health")) < TIMEOUT_SECONDS + 0.5
         finally:
             worker.resume()
         assert ask(orthanc, "/health").status_code == 200
@@ -215,28 +222,27 @@ class TestTroubles:
         worker.suspend()
         orthanc.upload_all([file for _ in range(3) for file in tiny_instances(1)])
         # plugin 7.1 crashes by itself, whatever script it runs, over a change that comes while Orthanc ends
-        wait_until(lambda: stable_resources(orthanc) == all_resources(orthanc), 30)
+        wait_until(lambda: stable_resources(orthanc) == all_resources(orthanc))
         time.sleep(0.5)
-        assert timed(orthanc.process.stop) < 13
-        assert orthanc.process.exit_status == 0
+        orthanc.process.stop()
+        assert orthanc.process.exit_status == 0, "it was killed where it did not end in time"
         assert_gone(worker.pid)
 
     def test_a_killed_worker_comes_back_and_the_caller_is_told_meanwhile(self, orthanc: OrthancServer) -> None:
         first = seen(orthanc)["pid"]
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: ask(orthanc, "/health").status_code == 503, 5)
-        away = ask(orthanc, "/health")
-        assert away.status_code == 503
-        assert "worker" in away.json()["detail"]
-        assert away.headers["Retry-After"]
-        wait_until(lambda: ask(orthanc, "/health").status_code == 200, 15)
+        away: list[requests.Response] = []
+        wait_until(lambda: away.append(ask(orthanc, "/health")) or away[-1].status_code == 503)
+        assert "worker" in away[-1].json()["detail"]
+        assert away[-1].headers["Retry-After"]
+        wait_until(lambda: ask(orthanc, "/health").status_code == 200)
         assert seen(orthanc)["pid"] != first
-        wait_until(lambda: "" in nudges(orthanc, "stable", "series"), 5)  # told to look at what it missed
+        wait_until(lambda: "" in nudges(orthanc, "stable", "series"))  # told to look at what it missed
 
     def test_a_killed_orthanc_leaves_no_worker(self, orthanc: OrthancServer) -> None:
         worker = seen(orthanc)["pid"]
         orthanc.process.kill()
-        wait_until(lambda: not is_alive(worker), 5)
+        wait_until(lambda: not is_alive(worker))
 
     def test_a_stopped_orthanc_ends_its_worker_in_good_order(self, orthanc: OrthancServer) -> None:
         worker = seen(orthanc)["pid"]
@@ -253,7 +259,7 @@ class TestTroubles:
     def test_a_restart_starts_another(self, orthanc: OrthancServer) -> None:
         worker = seen(orthanc)["pid"]
         orthanc.process.restart()
-        wait_until(lambda: ask(orthanc, "/health").status_code == 200, 15)
+        wait_until(lambda: ask(orthanc, "/health").status_code == 200)
         assert seen(orthanc)["pid"] != worker
         assert_gone(worker)
 
@@ -291,35 +297,46 @@ class TestTroubles:
 
 
 def test_the_explorer_shows_the_script(shared: OrthancServer) -> None:
-    script = shared.rest.get(f"{shared.url}/plugins/explorer.js", timeout=5).text
+    script = shared.rest.get(f"{shared.url}/plugins/explorer.js", timeout=PATIENCE_SECONDS).text
     assert '"../" + "similar-cases" + "/?"' in script
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: apt-get install chromium")
 @pytest.mark.parametrize("level", ["series", "study"])
-def test_the_explorer_offers_the_link_in_a_browser(shared: OrthancServer, level: str, tmp_path: Path) -> None:
-    shared.upload_all(tiny_instances(1))
-    series = shared.get("/series?expand")[-1]
-    study = shared.get(f"/studies/{series['ParentStudy']}")
-    query = f"StudyInstanceUIDs={study['MainDicomTags']['StudyInstanceUID']}"
+def test_the_explorer_offers_the_link_in_a_browser(
+    shared: OrthancServer, level: str, request: pytest.FixtureRequest
+) -> None:
+    require_chromium(request.config)
+    series, study = parents(shared, shared.upload_all(tiny_instances(1)))
+    study_uid = shared.get(f"/studies/{study}")["MainDicomTags"]["StudyInstanceUID"]
+    query = f"StudyInstanceUIDs={study_uid}"
     if level == "series":
-        query += f"&amp;SeriesInstanceUID={series['MainDicomTags']['SeriesInstanceUID']}"
-    page = f"{shared.url}/app/explorer.html#{level}?uuid={(series if level == 'series' else study)['ID']}"
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--virtual-time-budget=8000"]
-    done = subprocess.run(["chromium", *flags, "--dump-dom", page], capture_output=True, text=True, timeout=120)
-    assert f'id="similar-cases-{level}" href="../similar-cases/?{query}"' in done.stdout
+        query += f"&SeriesInstanceUID={shared.get(f'/series/{series}')['MainDicomTags']['SeriesInstanceUID']}"
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(f"{shared.url}/app/explorer.html#{level}?uuid={series if level == 'series' else study}")
+        link = page.locator(f"#similar-cases-{level}")
+        expect(link).to_have_attribute("href", f"../similar-cases/?{query}", timeout=1000 * PATIENCE_SECONDS)
 
 
 def test_in_a_slow_reader_the_rest_of_the_bridge_lives_on(
     start: Callable[..., OrthancServer], version: Version
 ) -> None:
     """A caller that asks for much and reads nothing: plugin 7.1 frees the interpreter meanwhile, 4.0 cannot."""
-    orthanc = start(overrides={"HttpRequestTimeout": 3})
+    orthanc = start(overrides={"HttpRequestTimeout": SLOW_READER_SECONDS})
     with socket.create_connection(("127.0.0.1", orthanc.process.http_port)) as caller:
         caller.sendall(b"GET /similar-cases/bytes/50000000 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.5)
-        assert timed(lambda: orthanc.get("/system")) < 0.5
-        assert timed(lambda: ask(orthanc, "/health")) < (0.5 if version == "forky" else 8)
+        caller.settimeout(PATIENCE_SECONDS)
+        caller.recv(1, socket.MSG_PEEK)  # the answer has begun, and is longer than all buffers on its way
+        assert timed(lambda: orthanc.get("/system")) < SLOW_READER_SECONDS
+        if version == "forky":
+            assert timed(lambda: ask(orthanc, "/health")) < SLOW_READER_SECONDS
+        assert ask(orthanc, "/health").status_code == 200
+
+
+def parents(orthanc: OrthancServer, instances: list[str]) -> tuple[str, str]:
+    """Orthanc's identifiers of the series and of the study in which instances lie."""
+    series = orthanc.get(f"/instances/{instances[0]}")["ParentSeries"]
+    return series, orthanc.get(f"/series/{series}")["ParentStudy"]
 
 
 def stable_resources(orthanc: OrthancServer) -> set[str]:
@@ -349,10 +366,6 @@ def send(orthanc: OrthancServer, files: list[bytes]) -> None:
     statuses = [association.send_c_store(dataset).Status for dataset in datasets]
     association.release()
     assert set(statuses) == {0}
-
-
-def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def assert_gone(pid: int) -> None:

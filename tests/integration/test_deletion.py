@@ -42,6 +42,7 @@ def patients_in_the_answers(running: ArchiveClient) -> set[str]:
     found: set[str] = set()
     for asked in ({}, {"tracking-uid": case["region"]["tracking_uid"]}):
         answer = running.similar(case["study"], case["series"], params=asked)
+        assert answer.status_code in (200, 204), answer.text
         found |= {one["patient_id"] for one in answer.json()["cases"]} if answer.status_code == 200 else set()
     return found
 

@@ -4,8 +4,10 @@
 varies per start laid over them.
 """
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -14,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +25,10 @@ from typing import Any, Self
 #: the configuration of one Orthanc: section or option → value
 Config = dict[str, Any]
 
+#: below it lie the ports that known services use
+_FIRST_PORT = 20_000
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: others may use this machine
 START_DEADLINE_SECONDS = 60.0
 STOP_DEADLINE_SECONDS = 20.0
 
@@ -59,11 +66,37 @@ def overlay(config: Mapping[str, Any], over: Mapping[str, Any]) -> Config:
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Return as many TCP ports, all different, that nobody listens on now.
+
+    Where there are such, they are none of those that the system gives to outgoing connections: one of these could take
+    the port before who asked for it listens there.
+
+    Raises:
+        OSError: when there are not so many.
+    """
+    inner = list(range(_FIRST_PORT, _first_of_outgoing()))
+    secrets.SystemRandom().shuffle(inner)  # so that two runs at a time do not ask for the same
+    found: list[int] = []
+    with ExitStack() as held:
+        for port in [*inner, *[0] * count]:  # 0: whichever the system likes
+            if len(found) == count:
+                break
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("", port))
+                found.append(int(probe.getsockname()[1]))
+    if len(found) < count:
+        raise OSError(f"no {count} free ports on this machine")
+    return found
+
+
+def _first_of_outgoing() -> int:
+    """Return the first port that outgoing connections are given: Linux tells (ip(7)), IANA names it for others."""
+    try:
+        return int(_OUTGOING_PORTS.read_text("ascii").split()[0])
+    except (OSError, ValueError):
+        return 49152
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +148,9 @@ class OrthancProcess:
         self.setup = setup
         self.log_path = setup.folder / "orthanc.log"
         base = overlay(read_config(setup.config_dir), setup.overrides)
-        self.http_port = int(base.get("HttpPort") or free_port())
-        self.dicom_port = int(base.get("DicomPort") or free_port())
+        free_http, free_dicom = free_ports(2)
+        self.http_port = int(base.get("HttpPort") or free_http)
+        self.dicom_port = int(base.get("DicomPort") or free_dicom)
         self.aet = str(base.get("DicomAet", "ORTHANC"))
         self.exit_status: int | None = None
         self._base = base

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from similar_cases.demo.archive import Archive
-from similar_cases.demo.orthanc_process import OrthancProcess, OrthancSetup, find_executable, free_port
+from similar_cases.demo.orthanc_process import OrthancProcess, OrthancSetup, find_executable, free_ports
 from similar_cases.demo.studies import write_studies
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.description import fingerprint
@@ -208,7 +208,7 @@ def _port(preferred: int) -> int:
         try:
             probe.bind(("", preferred))
         except OSError:
-            return free_port()
+            return free_ports(1)[0]
     return preferred
 
 
