@@ -1,8 +1,6 @@
 # ruff: noqa: N802 - the names are the SDK's
 """Orthanc's side of the bridge, as its SDK was measured to behave, for tests without Orthanc."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +8,6 @@ from similar_cases import wire
 from similar_cases.bridge.config import BridgeConfig, read_config
 
 TOKEN = "a token"
-#: others may use this machine
-PATIENCE_SECONDS = 120.0
 
 
 @dataclass
@@ -76,11 +72,3 @@ def config_of(section: dict[str, Any] | None = None, **orthanc: Any) -> BridgeCo
     """A configuration from the section's keys and from Orthanc's options."""
     whole = {wire.SECTION: section or {}, "StorageDirectory": "/var/lib/orthanc/db", **orthanc}
     return read_config(whole, {wire.ENV_TOKEN: TOKEN})
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait for something to hold; fail when it does not in a time that is long on any machine."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:.0f} s in vain"
-        time.sleep(0.01)

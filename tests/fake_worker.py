@@ -29,6 +29,8 @@ class Worker(ThreadingHTTPServer):
         self.token = environment[ENV + "WEB__TOKEN"]
         self.environment = {name: value for name, value in environment.items() if name.startswith(ENV)}
         self.nudges: list[dict[str, Any]] = []
+        #: who asks for /hold is counted here, and waits there
+        self.held, self.let_go = threading.Semaphore(0), threading.Event()
         super().__init__((host, port), Handler)
 
 
@@ -117,6 +119,12 @@ class Handler(BaseHTTPRequestHandler):
     def route_sleep(self, argument: str, *_: Any) -> None:
         time.sleep(float(argument))
         self.reply(200, b"awake", "text/plain")
+
+    def route_hold(self, *_: Any) -> None:
+        """An answer that comes when the test says so."""
+        self.server.held.release()
+        self.server.let_go.wait()
+        self.reply(200, b"let go", "text/plain")
 
     def route_die(self, *_: Any) -> None:
         os._exit(7)

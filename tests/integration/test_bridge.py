@@ -21,18 +21,16 @@ from pynetdicom import AE
 
 from similar_cases import wire
 from similar_cases.demo.orthanc_process import OrthancDidNotStart
-from tests.bridge_doubles import wait_until
 from tests.chromium import chromium, require_chromium
 from tests.integration.conftest import StartOrthanc
 from tests.integration.samples import tiny_instances
 from tests.orthanc_server import FORKY, OrthancServer, Version, orthanc_server
 from tests.processes import is_alive
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 FAKE = Path(__file__).parents[1] / "fake_worker.py"
 #: so long Orthanc waits for a caller that reads nothing
 SLOW_READER_SECONDS = 3
-#: beyond which nothing here takes on any machine that is not broken
-PATIENCE_SECONDS = 60
 
 
 def fake_command(version: Version) -> list[str]:

@@ -16,10 +16,10 @@ from orthanc_over_rest import ChangeType, OrthancException, OrthancOverRest
 from orthanc_over_rest.__main__ import read_configuration
 from orthanc_over_rest.rest_api import RestApi
 from similar_cases import bridge, wire
-from tests.bridge_doubles import wait_until
 from tests.integration.samples import tiny_instances
 from tests.orthanc_server import CONFIG_DIR, ROOT, OrthancServer
 from tests.processes import is_alive
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.orthanc
 FAKE = Path(__file__).parents[1] / "fake_worker.py"

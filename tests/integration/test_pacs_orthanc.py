@@ -16,8 +16,8 @@ from similar_cases.pacs.dimse import DimseAddress, echo, send
 from similar_cases.pacs.http import HttpAccess, basic_authorization
 from similar_cases.pacs.orthanc_changes import Change, OrthancFeed, OrthancSeries, orthanc_id_of
 from similar_cases.pacs.parse import series_of
-from tests.bridge_doubles import wait_until
 from tests.orthanc_server import OrthancServer, Version
+from tests.waiting import wait_until
 
 SMALL = Phantom(shape=(4, 24, 24), spacing_mm=(4.0, 4.0, 4.0))
 

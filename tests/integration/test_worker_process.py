@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,23 +14,13 @@ import pytest
 from similar_cases import wire
 from similar_cases.demo.orthanc_process import free_ports
 from tests.processes import is_alive
-
-#: others may use this machine
-DEADLINE_SECONDS = 120.0
-
-
-def until(true):
-    end = time.monotonic() + DEADLINE_SECONDS
-    while not (found := true()):
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.05)
-    return found
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 def status(url: str, token: str = "") -> int:
     try:
         request = urllib.request.Request(url, headers={wire.TOKEN_HEADER: token})
-        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         error.close()
@@ -65,12 +54,12 @@ def worker(tmp_path):
 
 
 def job_process_of(worker) -> psutil.Process:
-    return until(lambda: next(iter(psutil.Process(worker.pid).children()), None))
+    return wait_until(lambda: next(iter(psutil.Process(worker.pid).children()), None))
 
 
 @pytest.mark.parametrize("ending", ["stdin", signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=str)
 def test_the_worker_answers_and_its_job_process_ends_with_it(worker, ending):
-    until(lambda: status(f"{worker.url}/health") == 200)
+    wait_until(lambda: status(f"{worker.url}/health") == 200)
     assert status(f"{worker.url}/status") == 401
     assert status(f"{worker.url}/status", "t") == 200
     child = job_process_of(worker)
@@ -78,7 +67,7 @@ def test_the_worker_answers_and_its_job_process_ends_with_it(worker, ending):
         worker.stdin.close()
     else:
         worker.send_signal(ending)
-    worker.wait(DEADLINE_SECONDS)
-    until(lambda: not is_alive(child.pid))
+    worker.wait(PATIENCE_SECONDS)
+    wait_until(lambda: not is_alive(child.pid))
     log = worker.log.read_text()
     assert "Traceback" not in log

@@ -18,7 +18,7 @@ from similar_cases.jobs.queue import Job
 from similar_cases.pipeline.annotations import images_of_annotation
 from similar_cases.pipeline.content import content_of
 from similar_cases.pipeline.faults import told
-from similar_cases.pipeline.ingest import ingest_series
+from similar_cases.pipeline.ingest import ingest_series, remove_superseded
 from similar_cases.pipeline.outcomes import GivenUp, Gone, Indexed, Linked, Outcome, Postponed, TurnedDown, Unchanged
 from similar_cases.pipeline.tools import Tools
 
@@ -35,6 +35,8 @@ def work_on(job: Job, tools: Tools, keep_going: Callable[[], None] = lambda: Non
     """
     outcome = outcome_of(job, tools, keep_going)
     kept = outcome if outcome is not None and tools.worklist.finish(job, outcome) else None
+    if kept is None and isinstance(outcome, Indexed):
+        _take_back(SeriesRef(job.study_uid, job.series_uid), tools)
     _log(job, kept)
     return kept
 
@@ -82,6 +84,16 @@ def _failed(series: SeriesRef, error: SimilarCasesError, tools: Tools) -> Outcom
     # an archive that is away is no fault of the series: it may take hours, and must not use up the attempts
     is_away = isinstance(error, PacsUnavailable | StoreFailed) and _pacs_has(series, tools) is None
     return Postponed(str(error), counted=not is_away)
+
+
+def _take_back(series: SeriesRef, tools: Tools) -> None:
+    """Take back what was stored of a Series while it was deleted: its study would come back by it."""
+    if _pacs_has(series, tools) is not False:
+        return  # another worker has the job, and stores the same
+    try:
+        remove_superseded(series, (), tools)
+    except SimilarCasesError as error:
+        _LOG.warning("series %s: SEG and SR of a deleted series are left in the archive: %s", series.series_uid, error)
 
 
 def _pacs_has(series: SeriesRef, tools: Tools) -> bool | None:

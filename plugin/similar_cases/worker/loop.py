@@ -1,7 +1,7 @@
 """The job process: takes one job after another.
 
-Concurrency. The main thread works; one thread a job prolongs its lease, and tells the main thread when the lease is
-lost. The process may be killed at any moment: a job is committed in one transaction or not at all.
+Concurrency. The main thread works, and asks before each step whether the job is still its own; one thread a job
+prolongs its lease. The process may be killed at any moment: a job is committed in one transaction or not at all.
 """
 
 import logging
@@ -74,7 +74,7 @@ class JobLoop:
 
 
 class Heartbeat:
-    """Prolongs the lease of one job while it is being worked on."""
+    """Prolongs the lease of one job while it is being worked on, and tells whether it is still ours."""
 
     def __init__(self, worklist: Worklist, job: Job) -> None:
         self._worklist = worklist
@@ -97,8 +97,8 @@ class Heartbeat:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise LeaseLost when the job is no longer ours."""
-        if self._lost.is_set():
+        """Raise LeaseLost when the job is no longer ours; the next beat, that would tell, may be half a minute away."""
+        if self._lost.is_set() or self._job.token not in {one.token for one in self._worklist.working()}:
             raise LeaseLost
 
     def _beat(self) -> None:

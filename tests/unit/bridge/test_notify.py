@@ -3,8 +3,9 @@
 import socket
 import time
 
-from tests.bridge_doubles import TOKEN, wait_until
+from tests.bridge_doubles import TOKEN
 from tests.fake_worker import Worker
+from tests.waiting import wait_until
 
 from similar_cases import wire
 from similar_cases.bridge import notify
@@ -32,7 +33,7 @@ def test_a_full_queue_costs_no_time():
     started = time.monotonic()
     for _ in range(10 * notify.QUEUE_LENGTH):
         notifier.nudge(Nudge("stable", "series", "x"))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5, "half a millisecond each; it takes some microseconds"
 
 
 def test_an_absent_worker_is_said_once_and_its_return_is_noticed(worker: Worker, address: WorkerAddress):
@@ -40,9 +41,10 @@ def test_an_absent_worker_is_said_once_and_its_return_is_noticed(worker: Worker,
     link = Link(None)
     notifier = Notifier(link, ROUTE, errors.append)
     notifier.start()
+    wait_until(lambda: notifier.nudge(Nudge("deleted", "study", "x")) is None and bool(errors))
     for _ in range(5):
         notifier.nudge(Nudge("deleted", "study", "x"))
-        time.sleep(0.02)
+    wait_until(notifier._waiting.empty)
     assert len(errors) == 1
     link.is_at(address)
     wait_until(lambda: notifier.nudge(Nudge("deleted", "study", "y")) is None and bool(worker.nudges))
@@ -60,7 +62,7 @@ def test_a_worker_that_answers_an_error_is_said_too(address: WorkerAddress):
 
 
 def test_a_worker_that_never_answers_does_not_hold_up_the_end(monkeypatch):
-    monkeypatch.setattr(notify, "POST_SECONDS", 0.3)
+    monkeypatch.setattr(notify, "POST_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = WorkerAddress(f"http://127.0.0.1:{silent.getsockname()[1]}", TOKEN)
         notifier = Notifier(Link(address), ROUTE, lambda _: None)
@@ -69,7 +71,7 @@ def test_a_worker_that_never_answers_does_not_hold_up_the_end(monkeypatch):
             notifier.nudge(Nudge("stable", "series", "x"))
         started = time.monotonic()
         notifier.stop()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5, "one post was waited for, not a hundred"
 
 
 def test_it_can_be_stopped_twice_and_unstarted():

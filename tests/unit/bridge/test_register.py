@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.bridge_doubles import TOKEN, wait_until
+from tests.bridge_doubles import TOKEN
 from tests.fake_worker import Worker
+from tests.waiting import wait_until
 
 from similar_cases import bridge, wire
 from similar_cases.bridge.host import OnChange, OnRest

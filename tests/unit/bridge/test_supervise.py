@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.bridge_doubles import wait_until
+from tests.waiting import wait_until
 
 from similar_cases import wire
 from similar_cases.bridge import supervise
@@ -45,7 +45,7 @@ class Watched:
         request = urllib.request.Request(
             f"{address.url}{wire.DEFAULT_PREFIX}{route}", headers={wire.TOKEN_HEADER: address.token}
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def pid(self) -> int:
@@ -93,7 +93,7 @@ def test_stop_ends_the_child(watched: Watched):
     pid = watched.pid()
     started = time.monotonic()
     watched.supervisor.stop()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < supervise.END_BY_ITSELF_SECONDS, "it ended by itself"
     assert not psutil.pid_exists(pid)
 
 
@@ -103,7 +103,7 @@ def test_a_held_child_is_ended_by_force(watched: Watched, monkeypatch: pytest.Mo
     pid = watched.pid()
     os.kill(pid, signal.SIGSTOP)
     watched.supervisor.stop()
-    assert not psutil.pid_exists(pid)
+    wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def test_a_program_that_is_not_there_is_named_and_tried_again(tmp_path: Path, quick: None):

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.processes import is_alive
+from tests.waiting import wait_until
 
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.references import SeriesRef
@@ -63,13 +64,6 @@ def state(worklist: Worklist) -> SeriesState:
     return Lookups(worklist.catalogue.engine).series_row(SERIES.series_uid).state
 
 
-def until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def supervised(tmp_path, worklist):
     started = []
@@ -88,7 +82,7 @@ def supervised(tmp_path, worklist):
 
 def test_the_child_works_at_low_priority_and_ends_with_its_parent(worklist, supervised):
     supervisor = supervised("work", niceness=7)
-    until(lambda: state(worklist) is SeriesState.INDEXED)
+    wait_until(lambda: state(worklist) is SeriesState.INDEXED)
     pid = supervisor.pid
     assert os.getpriority(os.PRIO_PROCESS, pid) == 7
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "500"
@@ -99,16 +93,16 @@ def test_the_child_works_at_low_priority_and_ends_with_its_parent(worklist, supe
 
 def test_a_child_that_is_killed_is_started_again_and_the_job_with_it(worklist, supervised, tmp_path):
     supervisor = supervised("hang")
-    until(lambda: state(worklist) is SeriesState.WORKING)
+    wait_until(lambda: state(worklist) is SeriesState.WORKING)
     first = supervisor.pid
     os.kill(first, signal.SIGKILL)
-    until(lambda: worklist.working() and worklist.working()[0].attempts == 2)
+    wait_until(lambda: any(one.attempts == 2 for one in worklist.working()))
     assert supervisor.pid != first
 
 
 def test_a_job_that_kills_its_process_every_time_is_given_up_with_the_reason(worklist, supervised):
     supervised("crash")
-    until(lambda: state(worklist) is SeriesState.FAILED)
+    wait_until(lambda: state(worklist) is SeriesState.FAILED)
     row = Lookups(worklist.catalogue.engine).series_row(SERIES.series_uid)
     assert row.attempts == 2
     assert "ended without a word" in row.reason
@@ -116,13 +110,13 @@ def test_a_job_that_kills_its_process_every_time_is_given_up_with_the_reason(wor
 
 def test_a_job_over_its_time_is_ended_with_its_process(worklist, supervised):
     supervised("hang", job_time_limit_seconds=0.3)
-    until(lambda: state(worklist) is SeriesState.FAILED)
+    wait_until(lambda: state(worklist) is SeriesState.FAILED)
     assert "longer than the limit" in Lookups(worklist.catalogue.engine).series_row(SERIES.series_uid).reason
 
 
 def test_an_orderly_stop_costs_no_attempt(worklist, supervised):
     supervisor = supervised("hang")
-    until(lambda: state(worklist) is SeriesState.WORKING)
+    wait_until(lambda: state(worklist) is SeriesState.WORKING)
     supervisor.stop()
     assert worklist.working() == []
     assert state(worklist) is SeriesState.WAITING
@@ -143,12 +137,12 @@ def test_a_killed_parent_leaves_no_child_and_costs_no_attempt(worklist, tmp_path
         stdout=subprocess.PIPE,
     )
     child = int(parent.stdout.readline())
-    until(lambda: state(worklist) is SeriesState.WORKING)
+    wait_until(lambda: state(worklist) is SeriesState.WORKING)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
-    until(lambda: state(worklist) is SeriesState.WAITING)
+    wait_until(lambda: not is_alive(child))
+    wait_until(lambda: state(worklist) is SeriesState.WAITING)
     assert worklist.claim("test").attempts == 1
 
 
@@ -157,7 +151,7 @@ def test_what_the_dead_of_an_earlier_life_were_at_is_put_back_at_once(worklist, 
     gone.wait()
     worklist.claim(worker_id(gone.pid))
     supervised("work")
-    until(lambda: state(worklist) is SeriesState.INDEXED)
+    wait_until(lambda: state(worklist) is SeriesState.INDEXED)
 
 
 def test_only_own_processes_are_taken_for_dead():
