@@ -1,11 +1,13 @@
 """From a question to its answer: the steps in their order."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from similar_cases.domain.case import Case
 from similar_cases.domain.description import EmbeddingSpace, Level
 from similar_cases.domain.errors import NotAllowed
 from similar_cases.domain.readable import Readable, everything
+from similar_cases.domain.references import SeriesRef
 from similar_cases.domain.similarity import (
     Certainty,
     MatchedFrames,
@@ -103,22 +105,27 @@ class SimilarityFinder:
             replace(query, level=Level.SERIES) if by_volume else query, wants_slices=self._wants_slices(ranking)
         )
         allowed, total = self._allowed(question, query, ranking)
-        whole = self._one_per(query.one_per, self._orderer.order(question, ranking, allowed, self._tools))
-        return FrozenList(name, key, question, ranking, whole, total)
+        every = self._orderer.order(question, ranking, allowed, self._tools)
+        per = query.one_per
+        whole = every if per is Per.CASE else _best_of_each(per, every, self._homes(every.case_uids))
+        return FrozenList(name, key, question, ranking, whole, every, per, total)
 
     def _readable(self, frozen: FrozenList, readable: Readable) -> FrozenList:
         """Return the list with what the caller may read alone."""
         # what the archive does not have was sent by the caller
         shown = {case.series.series_uid for case in frozen.question.shown}
         shown = {uid for uid in shown if self._tools.lookups.cases_of(uid)}
-        uids = frozen.whole.case_uids
-        homes = homes_of(self._tools.worklist.catalogue.engine, [*uids, *frozen.question.left_out])
+        uids = frozen.every.case_uids
+        homes = self._homes([*uids, *frozen.question.left_out])
         named = shown | {homes[uid].series_uid for uid in frozen.question.left_out if uid in homes}
         may = set(readable(named | {home.series_uid for home in homes.values()}))
         if not named <= may:
             raise NotAllowed("the archive does not let you read what you ask about")
         kept = [at for at, uid in enumerate(uids) if uid in homes and homes[uid].series_uid in may]
-        return replace(frozen, whole=frozen.whole.kept(kept))
+        return replace(frozen, whole=_best_of_each(frozen.one_per, frozen.every.kept(kept), homes))
+
+    def _homes(self, case_uids: Sequence[str]) -> Mapping[str, SeriesRef]:
+        return homes_of(self._tools.worklist.catalogue.engine, case_uids)
 
     def warm(self) -> int:
         """Read the vectors of the model in use, and what chance is worth, and return the number of vectors.
@@ -162,18 +169,6 @@ class SimilarityFinder:
             for case in question.shown:
                 excluded |= self._tools.lookups.same_patient(case.series, case.facts.patient_id, space.id)
         return frozenset(excluded)
-
-    def _one_per(self, per: Per, whole: Ordered) -> Ordered:
-        """Leave the most similar Case of each Series or Study; Cases that are gone by now are left out."""
-        if per is Per.CASE:
-            return whole
-        homes = homes_of(self._tools.worklist.catalogue.engine, whole.case_uids)
-        first: dict[str, int] = {}
-        for at, uid in enumerate(whole.case_uids):
-            if uid in homes:
-                home = homes[uid].series_uid if per is Per.SERIES else homes[uid].study_uid
-                first.setdefault(home, at)
-        return whole.kept(list(first.values()))
 
     def _page(self, frozen: FrozenList, start: int, end: int) -> tuple[SimilarCase, ...]:
         uids = frozen.whole.case_uids[start:end]
@@ -223,3 +218,14 @@ class SimilarityFinder:
         if measured is None:
             return lambda _name, _value: None
         return self._populations.of(measured.recipe.fingerprint, case.facts.modality).percentile
+
+
+def _best_of_each(per: Per, every: Ordered, homes: Mapping[str, SeriesRef]) -> Ordered:
+    """Leave the most similar Case of each Series or Study; those without a home are gone by now, and are left out."""
+    if per is Per.CASE:
+        return every
+    best: dict[str, int] = {}
+    for at, uid in enumerate(every.case_uids):
+        if uid in homes:
+            best.setdefault(homes[uid].series_uid if per is Per.SERIES else homes[uid].study_uid, at)
+    return every.kept(list(best.values()))

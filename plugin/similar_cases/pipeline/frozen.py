@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from similar_cases.domain.description import fingerprint
 from similar_cases.domain.errors import InvalidRequest, NotFound
-from similar_cases.domain.similarity import SimilarityQuery
+from similar_cases.domain.similarity import Per, SimilarityQuery
 from similar_cases.pipeline.order import Ordered
 from similar_cases.pipeline.question import Question
 from similar_cases.rank.ranking import Ranking
@@ -23,13 +23,20 @@ MOST, SECONDS = 64, 900.0
 
 @dataclass(frozen=True, eq=False)
 class FrozenList:
-    """One ordered list: of which query, in which state of the archive, and the order."""
+    """One ordered list: of which query, in which state of the archive, and the order.
+
+    Attributes:
+        whole: what pages are cut from: where the query wants one Case a home, the best of each.
+        every: all Cases in order, among which a caller who may not read the best of a home has another best.
+    """
 
     name: str
     query_key: str
     question: Question
     ranking: Ranking
     whole: Ordered
+    every: Ordered
+    one_per: Per
     candidates: int
 
 

@@ -78,6 +78,31 @@ def test_an_answer_may_hold_one_case_a_series_or_a_study(crowded):
         assert [found.rank for found in answer.cases] == list(range(1, len(names) + 1))
 
 
+def test_where_the_best_of_a_study_may_not_be_read_the_next_of_it_is_the_answer(crowded):
+    finder, query, refs = crowded
+    of_study = replace(query, one_per=Per.STUDY)
+    best = next(one.case for one in finder.find(of_study).cases if one.case.series.study_uid == refs["first"].study_uid)
+    [other] = {refs["first"], refs["second"]} - {best.series}
+
+    def all_but_the_best(series_uids):
+        return {uid for uid in series_uids if uid != best.series.series_uid}
+
+    answer = finder.find(of_study, all_but_the_best)
+    assert {found.case.series for found in answer.cases} == {other, refs["third"]}
+    assert [found.rank for found in answer.cases] == [1, 2]
+    # the same by the list's name alone, page by page
+    pages = [
+        finder.find(SimilarityQuery(frozen=answer.frozen, limit=1, offset=offset), all_but_the_best)
+        for offset in range(3)
+    ]
+    assert [[found.case.uid for found in page.cases] for page in pages] == [
+        *([found.case.uid] for found in answer.cases),
+        [],
+    ]
+    assert [page.remaining for page in pages] == [1, 0, 0]
+    assert finder.find(of_study, lambda uids: {refs["asked"].series_uid} & set(uids)).cases == ()
+
+
 def test_pages_of_series_follow_each_other(crowded):
     finder, query, _ = crowded
     whole = finder.find(replace(query, one_per=Per.SERIES))

@@ -8,7 +8,7 @@ from tests.case_samples import series as ref
 from tests.small_archive import SmallArchive
 
 from similar_cases.domain.errors import InvalidRequest, NotFound
-from similar_cases.domain.similarity import SimilarityQuery
+from similar_cases.domain.similarity import Per, SimilarityQuery
 from similar_cases.index.rows import IndexedSeries, SeriesKind, SeriesSighting
 from similar_cases.pipeline.find_similar import SimilarityFinder
 from similar_cases.pipeline.frozen import FrozenList, FrozenLists
@@ -76,7 +76,7 @@ def test_a_list_that_is_not_kept_or_of_another_query_is_refused(archive):
 
 
 def made(name: str, key: str) -> FrozenList:
-    return FrozenList(name, key, None, None, None, 0)
+    return FrozenList(name, key, None, None, None, None, Per.CASE, 0)
 
 
 def test_lists_leave_after_a_while_and_the_oldest_first():
