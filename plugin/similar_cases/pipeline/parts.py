@@ -10,7 +10,7 @@ from similar_cases.describe.embedder import RadiomicsEmbedder
 from similar_cases.describe.text import caption_of
 from similar_cases.domain.case import Case
 from similar_cases.domain.description import BodyCoordinate
-from similar_cases.domain.errors import InvalidRequest
+from similar_cases.domain.errors import InvalidRequest, WrongEmbeddingSpace
 from similar_cases.domain.similarity import FeatureWish
 from similar_cases.index.bm25 import words_of
 from similar_cases.index.location_table import LocationTable
@@ -64,7 +64,7 @@ class PartScores:
             return uids, np.mean([values, *(self._agreement(case, uids) for case in others)], axis=0)
         if name == RADIOMICS_LEARNED and (question.measured or question.features):
             uids = self._populations.case_uids(self._recipe)
-            return uids, self.of(name, question, uids)
+            return uids, self._learned(question, uids)  # which refuses what cannot be asked even where nothing is found
         if name == LOCATION and (place := self._place(question)):
             uids, relative, body = self._locations.everything(place.body.space if place.body else "")
             return uids, _near(place, relative, body)
@@ -160,7 +160,12 @@ class PartScores:
             raise InvalidRequest("radiomics-learned needs an embedder that embeds radiomics; this site's does not")
         place = self._place(question)
         body: BodyCoordinate | None = place.body if place else None
-        asked = embedder.embed_radiomics(self._raw_values(question), embedder.radiomics_recipe, body)
+        own = question.measured[0].description.radiomics if question.measured else None
+        recipe = own.recipe if own else self._tools.radiomics.recipe
+        try:
+            asked = embedder.embed_radiomics(self._raw_values(question), recipe, body)
+        except WrongEmbeddingSpace as error:
+            raise InvalidRequest(f"radiomics-learned cannot be asked here: {error}") from error
         near = self._tools.indexes.nearest(embedder.region_space, asked.vector, None, frozenset(case_uids))
         found = {candidate.case_uid: max(candidate.similarity, 0.0) for candidate in near}
         return np.array([found.get(uid, np.nan) for uid in case_uids])
