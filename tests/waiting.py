@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 #: only a fault takes so long
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 120
 
 T = TypeVar("T")
 
@@ -18,6 +18,6 @@ def wait_until(holds: Callable[[], T]) -> T:
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := holds()):
-        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:.0f} s in vain"
+        assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS} s in vain"
         time.sleep(0.01)
     return found

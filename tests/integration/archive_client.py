@@ -25,6 +25,8 @@ MODEL_NAME = "Similar Cases"
 SETTLED = ("indexed", "refused", "failed")
 #: other people's work may be on this machine; nothing here is a promise about speed
 DEADLINE_SECONDS = 900.0
+#: so long the bridge waits for the worker, less than who asks waits for the bridge
+PATIENT = {"TimeoutSeconds": 110}
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def archive(
     with orthanc_server(
         folder,
         worker="embedded",
-        section={"WorkerCommand": [str(COMMAND)], **(section or {})},
+        section={"WorkerCommand": [str(COMMAND)], **PATIENT, **(section or {})},
         environment=environment,
     ) as server:
         client = _client(server, folder / "storage" / "similar-cases")
@@ -237,7 +239,7 @@ def archive_elsewhere(
                 worker="external",
                 worker_url=f"http://127.0.0.1:{port}",
                 token=token,
-                section=section,
+                section={**PATIENT, **(section or {})},
                 overrides={
                     "HttpPort": http_port,
                     "DicomPort": dicom_port,

@@ -41,7 +41,7 @@ def fake_command(version: Version) -> list[str]:
     return ["/usr/bin/python3", "/srv/fake_worker.py"]
 
 
-def section_of(version: Version, timeout_seconds: int = 2) -> dict[str, Any]:
+def section_of(version: Version, timeout_seconds: int = PATIENCE_SECONDS) -> dict[str, Any]:
     return {"WorkerCommand": fake_command(version), "TimeoutSeconds": timeout_seconds}
 
 
@@ -49,7 +49,9 @@ def section_of(version: Version, timeout_seconds: int = 2) -> dict[str, Any]:
 def start(start_orthanc: StartOrthanc, version: Version) -> Callable[..., OrthancServer]:
     """Starts an Orthanc with the bridge and an embedded stand-in that is ready."""
 
-    def started(auth: tuple[str, str] | None = None, timeout_seconds: int = 2, **options: Any) -> OrthancServer:
+    def started(
+        auth: tuple[str, str] | None = None, timeout_seconds: int = PATIENCE_SECONDS, **options: Any
+    ) -> OrthancServer:
         section = section_of(version, timeout_seconds)
         orthanc = start_orthanc(version=version, worker="embedded", section=section, **options)
         orthanc.rest.auth = auth
@@ -197,7 +199,7 @@ class TestTroubles:
 
     def test_a_held_worker_holds_up_nobody_but_its_own_callers(self, start: Callable[..., OrthancServer]) -> None:
         orthanc = start(timeout_seconds=5)
-        worker = psutil.Process(seen(orthanc)["pid"])
+        worker = psutil.Process(wait_until(lambda: seen(orthanc).get("pid")))
         worker.suspend()
         try:
             with ThreadPoolExecutor(60) as callers:
@@ -213,7 +215,7 @@ class TestTroubles:
             assert statuses == {503, 504}
         finally:
             worker.resume()
-        assert ask(orthanc, "/health").status_code == 200
+        wait_until(lambda: ask(orthanc, "/health").status_code == 200)
 
     def test_nudges_of_a_held_worker_are_dropped_and_orthanc_ends_in_time(self, orthanc: OrthancServer) -> None:
         worker = psutil.Process(seen(orthanc)["pid"])
@@ -281,9 +283,9 @@ class TestTroubles:
         assert ask(orthanc, "/health").status_code == 404
 
     def test_no_secret_and_no_traceback_in_any_log(self, start: Callable[..., OrthancServer]) -> None:
-        orthanc = start()
-        token = seen(orthanc)["environment"][wire.ENV_TOKEN]
-        authorization = seen(orthanc)["environment"][wire.ENV_ORTHANC_AUTHORIZATION]
+        orthanc = start(timeout_seconds=2)
+        environment = wait_until(lambda: seen(orthanc).get("environment"))
+        token, authorization = environment[wire.ENV_TOKEN], environment[wire.ENV_ORTHANC_AUTHORIZATION]
         for route in ("/health", "/status/500", "/sleep/3", "/nowhere"):
             ask(orthanc, route)
         orthanc.process.stop()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +20,40 @@ from similar_cases import bridge, wire
 from tests.integration.samples import tiny_instances
 from tests.orthanc_server import CONFIG_DIR, ROOT, OrthancServer
 from tests.processes import is_alive
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.orthanc
 FAKE = Path(__file__).parents[1] / "fake_worker.py"
 
 
-@pytest.fixture
-def outside(plain_orthanc: OrthancServer, tmp_path: Path) -> Iterator[OrthancOverRest]:
+@contextmanager
+def bridged(server: OrthancServer, folder: Path, timeout_seconds: int) -> Iterator[OrthancOverRest]:
     """The bridge before a plain Orthanc, with the stand-in for the worker."""
     configuration = {
-        "HttpPort": plain_orthanc.process.http_port,
-        "StorageDirectory": str(tmp_path),
-        wire.SECTION: {"WorkerCommand": [sys.executable, str(FAKE)], "TimeoutSeconds": 2},
+        "HttpPort": server.process.http_port,
+        "StorageDirectory": str(folder),
+        wire.SECTION: {"WorkerCommand": [sys.executable, str(FAKE)], "TimeoutSeconds": timeout_seconds},
     }
-    orthanc = OrthancOverRest(plain_orthanc.url, configuration, session=plain_orthanc.rest, poll_seconds=0.2)
+    orthanc = OrthancOverRest(server.url, configuration, session=server.rest, poll_seconds=0.2)
     bridge.register(orthanc)
     with orthanc:
         wait_until(lambda: ask(orthanc, "/health").status_code == 200)
         yield orthanc
 
 
+@pytest.fixture
+def outside(plain_orthanc: OrthancServer, tmp_path: Path) -> Iterator[OrthancOverRest]:
+    """A bridge that is in no hurry."""
+    with bridged(plain_orthanc, tmp_path, PATIENCE_SECONDS) as orthanc:
+        yield orthanc
+
+
 def ask(outside: OrthancOverRest, route: str, method: str = "GET", **options: Any) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
-        return session.request(method, f"{outside.routes_url}{wire.DEFAULT_PREFIX}{route}", timeout=60, **options)
+        return session.request(
+            method, f"{outside.routes_url}{wire.DEFAULT_PREFIX}{route}", timeout=PATIENCE_SECONDS, **options
+        )
 
 
 def nudges(outside: OrthancOverRest) -> set[tuple[str, str, str]]:
@@ -59,7 +69,11 @@ def test_it_forwards(outside: OrthancOverRest) -> None:
     assert ask(outside, "/status/204").status_code == 204
     assert ask(outside, "/status/405").headers["Allow"] == "GET, PUT"
     assert len(ask(outside, "/bytes/50000000").content) == 50_000_000
-    assert ask(outside, "/sleep/3").status_code == 504
+
+
+def test_it_waits_no_longer_than_it_was_told(plain_orthanc: OrthancServer, tmp_path: Path) -> None:
+    with bridged(plain_orthanc, tmp_path, 1) as impatient:
+        assert ask(impatient, "/sleep/30").status_code == 504
 
 
 def test_it_nudges(outside: OrthancOverRest, plain_orthanc: OrthancServer) -> None:
@@ -122,7 +136,7 @@ def test_as_a_command_it_ends_with_its_worker(plain_orthanc: OrthancServer, tmp_
         wait_until(lambda: "the worker answers" in (tmp_path / "log").read_text())
         worker = psutil.Process(running.pid).children()[0]
         running.send_signal(signal.SIGINT)
-        assert running.wait(60) == 0
+        assert running.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(worker.pid)
 
 
