@@ -32,8 +32,12 @@ pip_configuration() {
 }
 
 build() {
-    local name=$1 mounts=()
-    for folder in $(sed -nE 's#^(find-links|extra-index-url) = ##p' "$work/base/etc/pip.conf" | tr ' ' '\n' | sed 's#^file://##'); do
+    local name=$1 mounts=() folders="" configuration=$work/base/etc/pip.conf
+    # it is gone where the base image was made by an earlier run and its folder was tidied away
+    if [[ -e $configuration ]]; then
+        folders=$(sed -nE 's#^(find-links|extra-index-url) = ##p' "$configuration" | tr ' ' '\n' | sed 's#^file://##')
+    fi
+    for folder in $folders; do
         folder=${folder%/simple}
         [[ -d $folder ]] && mounts+=(--volume "$folder:$folder:ro")
     done

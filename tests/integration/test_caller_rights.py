@@ -1,10 +1,13 @@
 """Orthanc's own rights decide what a caller sees of our answers, in both Orthancs."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 import pytest
 import requests
+from pydicom import Dataset
 
 from similar_cases import wire
 from similar_cases.demo.annotations import segmentation_of
@@ -98,6 +101,54 @@ def test_what_is_hidden_cannot_be_asked_about_or_looked_at(hospital):
     listed = hospital.by("guest", f"{wire.ROUTE_SERIES}?limit=500").json()["series"]
     assert series not in {row["series"] for row in listed}
     assert series in {row["series"] for row in hospital.by("doctor", f"{wire.ROUTE_SERIES}?limit=500").json()["series"]}
+
+
+def sent_along(hospital: Hospital, user: str, key: str, **asked: object) -> requests.Response:
+    """Ask with the images of a patient in the body, whether the archive has them or not."""
+    files = [("query", (None, json.dumps(asked)))]
+    files += [("dicom", (f"{n}.dcm", file_of(one))) for n, one in enumerate(phantom_series(phantom(key)))]
+    return hospital.by(user, wire.ROUTE_SIMILAR, "POST", files=files)
+
+
+def file_of(instance: Dataset) -> bytes:
+    written = BytesIO()
+    instance.save_as(written, enforce_file_format=True)
+    return written.getvalue()
+
+
+def named(hospital: Hospital, user: str, name: str, **page: int) -> requests.Response:
+    """Ask for a page of a list by its name alone."""
+    return hospital.by(user, wire.ROUTE_SIMILAR, "POST", json={"list": name, **page})
+
+
+def test_a_later_page_of_images_that_were_sent_along_is_asked_for_by_its_list(hospital):
+    first = sent_along(hospital, "doctor", "of-no-archive", limit=1)
+    assert first.status_code == 200, first.text
+    assert first.json()["remaining"] == 2
+    name = first.json()["list"]
+    second = named(hospital, "doctor", name, offset=1, limit=2).json()
+    assert [case["rank"] for case in second["cases"]] == [2, 3]
+    everything = [case["series"] for case in first.json()["cases"] + second["cases"]]
+    assert set(everything) == {series for _, series in hospital.known.values()}
+
+    # whoever else names the list sees of it what they may read, and not that there was more
+    _, hidden = hospital.known["secret"]
+    seen = [series for series in everything if series != hidden]
+    whole = named(hospital, "guest", name, limit=10)
+    assert [case["series"] for case in whole.json()["cases"]] == seen
+    assert (whole.json()["remaining"], "Warning" in whole.headers) == (0, False)
+    pages = [named(hospital, "guest", name, offset=offset, limit=1) for offset in range(3)]
+    assert [page.json()["cases"][0]["series"] for page in pages[:2]] == seen
+    assert pages[2].status_code == 204
+    assert [case["series"] for case in sent_along(hospital, "guest", "of-no-archive").json()["cases"]] == seen
+
+
+def test_what_is_hidden_cannot_be_asked_about_by_sending_its_images(hospital):
+    asked = sent_along(hospital, "doctor", "secret", limit=1)
+    assert asked.status_code == 200, asked.text
+    assert named(hospital, "doctor", asked.json()["list"], offset=1).status_code == 200
+    assert sent_along(hospital, "guest", "secret").status_code == 403
+    assert named(hospital, "guest", asked.json()["list"], offset=1).status_code == 403
 
 
 def test_credentials_are_written_nowhere(hospital):
