@@ -16,18 +16,26 @@ from similar_cases.pipeline.sense import require_sense
 from similar_cases.pipeline.sent import Sent
 from similar_cases.pipeline.shelf import Shelf
 from similar_cases.pipeline.tools import Tools
+from similar_cases.pipeline.volume_cache import LastUsed
 from similar_cases.rank.steer import steered
 
 #: Volumes of one Study that ask at the most
 MAX_PROBES = 32
+#: Regions segmented there and then whose descriptions stay in memory
+_DESCRIBED = 64
 
 
 class AskedFor:
-    """Resolves queries; the `shelf` keeps the volumes of the last Series, so that a second click is quick."""
+    """Resolves queries; may be shared by threads.
+
+    The `shelf` keeps the volumes of the last Series, so that a second click is quick; what a click's Region was
+    described by is kept here, so that another filter or ranking is quicker still.
+    """
 
     def __init__(self, tools: Tools, shelf: Shelf) -> None:
         self._tools = tools
         self._shelf = shelf
+        self._described: LastUsed[Case] = LastUsed(_DESCRIBED)
         self._sent = Sent(tools, shelf.volumes, tools.rules.sent_bounds)
 
     def question(self, query: SimilarityQuery, *, wants_slices: bool = False) -> Question:
@@ -119,7 +127,10 @@ class AskedFor:
         """Segment and describe there and then; nothing is stored."""
         assert query.series is not None
         volume, region = self._shelf.region_at(query.series, query.volume_number, query.prompts)
-        return Case.of_region(volume, region, describe_region(volume, region, self._tools), ("", ""))
+        return self._described.get(
+            (region.tracking_uid, self._shelf.state_of(query.series)),
+            lambda: Case.of_region(volume, region, describe_region(volume, region, self._tools), ("", "")),
+        )
 
     def _example(self, uid: str) -> Case:
         """Return the Case that a UID names: its own, a Region's Tracking UID, or a Series'."""

@@ -155,6 +155,32 @@ def test_a_second_click_needs_no_archive(hospital):
         hospital.archive.pacs.is_away = False
 
 
+class CountedRadiomics:
+    """The real ones, and how often they were asked for."""
+
+    def __init__(self, radiomics):
+        self._radiomics, self.recipe, self.count = radiomics, radiomics.recipe, 0
+
+    def extract(self, volume, region):
+        self.count += 1
+        return self._radiomics.extract(volume, region)
+
+
+def test_what_was_clicked_is_described_once_whatever_is_asked_of_it(hospital):
+    counted = CountedRadiomics(hospital.archive.tools.radiomics)
+    finder = SimilarityFinder(replace(hospital.archive.tools, radiomics=counted))
+    point = hospital.region(0).region.centroid_lps
+    query = SimilarityQuery(series=hospital.series[0], prompts=(PointPrompt(point),))
+    men = replace(query, filters=Filters(attributes=(("PatientSex", "M"),)))
+    answers = [finder.find(one) for one in (query, men, replace(query, weights=(("radiomics", 0.0),)))]
+    assert counted.count == 1
+    assert len({answer.asked.uid for answer in answers}) == 1
+    assert sorted(hospital.numbers(answers[1])) == [1, 3, 5]
+    elsewhere = PointPrompt((point[0] + 3.0, point[1], point[2]))
+    finder.find(replace(query, prompts=(elsewhere,)))
+    assert counted.count == 2
+
+
 def test_filters_leave_only_what_satisfies_them(hospital):
     tracking = hospital.region(0).region.tracking_uid
     men = hospital.finder.find(

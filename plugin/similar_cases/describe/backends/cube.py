@@ -42,7 +42,8 @@ def cut(voxels: Tensor, affine: Tensor, cube: Cube, fill: float) -> Tensor:
     part = voxels[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))].float()
     moved = affine.clone()
     moved[:3, 3] += affine[:3, :3] @ low.double()
-    return sampled(part.nan_to_num(fill, fill, fill).clamp(-LARGEST, LARGEST), moved, cube, fill)
+    finite = part.nan_to_num(fill, fill, fill).clamp_(-LARGEST, LARGEST)
+    return sampled(finite, moved, cube, fill)
 
 
 def _reach(shape: tuple[int, ...], affine: Tensor, cube: Cube) -> tuple[Tensor, Tensor]:
