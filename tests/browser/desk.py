@@ -27,6 +27,10 @@ BLUE = ORANGE.replace(
 )
 
 
+#: what was asked to be drawn is drawn
+DRAWN = "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
 @dataclass(frozen=True)
 class Desk:
     """The page of one series."""
@@ -75,9 +79,8 @@ class Desk:
 
     def outline(self, canvas: Locator | None = None) -> int:
         """Return how many pixels of a view, once it is drawn anew, are of the outline's colour."""
-        drawn = "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
         return int(
-            (canvas or self.images).evaluate(f"async canvas => {{ {drawn}; return ({ORANGE.strip()})(canvas) }}")
+            (canvas or self.images).evaluate(f"async canvas => {{ {DRAWN}; return ({ORANGE.strip()})(canvas) }}")
         )
 
     def volume_ml(self) -> float:
@@ -85,5 +88,5 @@ class Desk:
         return float(self.page.locator(".asked .size").get_attribute("data-ml") or 0)
 
     def slice_of(self, canvas: Locator) -> int:
-        """Return the index of the slice that a view shows."""
-        return int(canvas.get_attribute("data-slice") or -1)
+        """Return the index of the slice that a view, once it is drawn anew, shows."""
+        return int(canvas.evaluate(f"async canvas => {{ {DRAWN}; return canvas.dataset.slice ?? -1 }}"))

@@ -172,16 +172,17 @@ class ArchiveClient:
         return [round(peak_memory_mib(one)) for one in self.worker_processes()]
 
 
-def wait_until(true: Callable[[], Any], what: str, *, pause_seconds: float = 0.1) -> None:
-    """Wait until `true()` is.
+def wait_until(true: Callable[[], Any], what: str, *, pause_seconds: float = 0.1) -> Any:
+    """Wait until `true()` is, and return what it is.
 
     Raises:
         AssertionError: when it is not before the deadline.
     """
     end = time.monotonic() + DEADLINE_SECONDS
-    while not true():
+    while not (found := true()):
         assert time.monotonic() < end, f"not in {DEADLINE_SECONDS:.0f} s: {what}"
         time.sleep(pause_seconds)
+    return found
 
 
 def peak_memory_mib(process: psutil.Process) -> float:

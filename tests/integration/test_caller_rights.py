@@ -105,9 +105,11 @@ def test_what_is_hidden_cannot_be_asked_about_or_looked_at(hospital):
 
 def sent_along(hospital: Hospital, user: str, key: str, **asked: object) -> requests.Response:
     """Ask with the images of a patient in the body, whether the archive has them or not."""
-    files = [("query", (None, json.dumps(asked)))]
-    files += [("dicom", (f"{n}.dcm", file_of(one))) for n, one in enumerate(phantom_series(phantom(key)))]
-    return hospital.by(user, wire.ROUTE_SIMILAR, "POST", files=files)
+    parts = [(wire.JSON, json.dumps(asked).encode())]
+    parts += [("application/dicom", file_of(one)) for one in phantom_series(phantom(key))]
+    body = b"".join(b"--parts\r\nContent-Type: %b\r\n\r\n%b\r\n" % (kind.encode(), part) for kind, part in parts)
+    headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=parts'}
+    return hospital.by(user, wire.ROUTE_SIMILAR, "POST", data=body + b"--parts--\r\n", headers=headers)
 
 
 def file_of(instance: Dataset) -> bytes:
