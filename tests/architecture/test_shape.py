@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "plugin"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SCRIPTS = sorted(PACKAGE.rglob("*.js"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "generic", "others"}
 
 MAX_MODULE_LINES = 400
@@ -37,6 +38,10 @@ def body_lines(function: ast.FunctionDef) -> int:
 def test_module_is_a_room_with_a_name(module):
     assert len(module.read_text().splitlines()) <= MAX_MODULE_LINES
     assert module.stem not in FORBIDDEN_NAMES
+
+
+def test_modules_of_tests_are_rooms_too():
+    assert [str(module) for module in TESTS if len(module.read_text().splitlines()) > MAX_MODULE_LINES] == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

@@ -3,10 +3,9 @@
 import json
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email import message_from_bytes
 from io import BytesIO
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,54 +21,14 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from similar_cases import wire
 from similar_cases.demo.annotations import segmentation_of
-from similar_cases.demo.phantoms import LesionKind, Phantom, lesion_mask, phantom_series
+from similar_cases.demo.phantoms import lesion_mask, phantom_series
+from similar_cases.domain.case import derived_uid
 from similar_cases.web.operations import OPERATIONS
 from similar_cases.web.private import PRIVATE_GROUP
 from tests import phantoms
-from tests.integration.archive_client import ArchiveClient, archive_elsewhere
+from tests.integration.archive_client import archive_elsewhere
+from tests.integration.asked_archive import KEYS, Asked, phantom
 from tests.orthanc_server import Version
-
-#: three CTs and an MR, each of a patient of its own; "alone" is a PET that nothing is similar to
-KEYS = {"ct-1": "CT", "ct-2": "CT", "ct-3": "CT", "mr": "MR", "alone": "PT"}
-
-
-def phantom(key: str) -> Phantom:
-    return Phantom(
-        kind=LesionKind.SPICULATED if key == "ct-3" else LesionKind.SOLID,
-        modality=KEYS[key],
-        shape=(12, 48, 48),
-        spacing_mm=(4.0, 3.0, 3.0),
-        lesion_radius_mm=12.0,
-        patient_id=key,
-        patient_name="Ямада^Тарō" if key == "ct-2" else f"Phantom^{key}",
-        patient_birth_date="19500101" if key == "ct-1" else "19800101",
-        study_key=key,
-        series_key=key,
-        series_number=len(key),
-    )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An archive, and the series that is asked about."""
-
-    archive: ArchiveClient
-    study: str
-    series: str
-    tracking_uid: str
-
-    def get(self, accept: str | None = None, **parameters: Any) -> Any:
-        headers = {"Accept": accept} if accept else {}
-        return self.archive.similar(self.study, self.series, params=parameters, headers=headers)
-
-    def post(self, body: object, accept: str = wire.JSON, content_type: str = wire.JSON) -> Any:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Accept": accept, "Content-Type": content_type}
-        return self.archive.ask(wire.ROUTE_SIMILAR, "POST", data=data, headers=headers)
-
-    @property
-    def ref(self) -> dict[str, str]:
-        return {"study": self.study, "series": self.series}
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +197,7 @@ def test_a_body_over_the_bound_is_413_and_another_type_415(asked: Asked) -> None
 
 def test_a_series_that_is_no_volume_is_422_with_its_reason(asked: Asked) -> None:
     uid = phantoms.series_uid("no-volume")
-    study = phantoms.derived_uid("phantom", "no-volume", "study")
+    study = derived_uid("phantom", "no-volume", "study")
     answer = asked.archive.similar(study, uid)
     assert answer.status_code == 422
     assert "3 positions" in answer.json()["detail"]

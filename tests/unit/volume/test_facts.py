@@ -50,8 +50,8 @@ def test_age(attributes: dict[str, str], years: float | None) -> None:
 
 def test_the_anatomy_of_an_enhanced_object_stands_in_for_body_part_examined() -> None:
     [dataset] = phantoms.enhanced()
-    region = phantoms._item(CodeValue="69536005", CodingSchemeDesignator="SCT", CodeMeaning="Head")
-    anatomy = phantoms._item(AnatomicRegionSequence=[region])
+    region = phantoms.item_of(CodeValue="69536005", CodingSchemeDesignator="SCT", CodeMeaning="Head")
+    anatomy = phantoms.item_of(AnatomicRegionSequence=[region])
     dataset.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
     assert series_facts(dataset).body_part_examined == "HEAD"
 
