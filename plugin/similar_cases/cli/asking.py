@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from similar_cases import bootstrap
+from similar_cases.cli import asking_options as options
 from similar_cases.cli import asking_words
 from similar_cases.cli.console import ExitCode, answering, print_json, print_table, session_of, tell
 from similar_cases.domain.case import SeriesState
 from similar_cases.domain.references import SeriesRef, require_uid
 from similar_cases.domain.similarity import Filters, SimilarCase, SimilarityAnswer, SimilarityQuery
 from similar_cases.index.lookups import Lookups
+from similar_cases.settings import Settings
 from similar_cases.web import plain_json
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,36 +26,24 @@ def register(app: typer.Typer) -> None:
 
 def find(  # noqa: PLR0913 - one parameter an option, as Typer reads them
     context: typer.Context,
-    series: Annotated[str, typer.Option(help="Series Instance UID.")] = "",
-    study: Annotated[
-        str, typer.Option(help="Study Instance UID: of the series, looked up where it is left out; or asked about.")
-    ] = "",
-    region: Annotated[str, typer.Option(help="Tracking UID of a region.")] = "",
-    point: Annotated[
-        list[str] | None, typer.Option(help="A point inside a lesion, LPS mm, as 12.5,-30,80; may be given again.")
-    ] = None,
-    box: Annotated[str, typer.Option(help="A box round a lesion, LPS mm: lower x,y,z and upper x,y,z.")] = "",
-    at: Annotated[str, typer.Option(help="Where answers should lie: x,y,z LPS mm in the series.")] = "",
-    at_relative: Annotated[str, typer.Option(help="The same as k,j,i of the volume, each from 0 to 1.")] = "",
-    at_body: Annotated[str, typer.Option(help="The same as a body coordinate x,y,z mm.")] = "",
-    radiomics: Annotated[
-        list[str] | None,
-        typer.Option(help="A feature, as shape_VoxelVolume=20000, =90% for a percentile; :2 behind it is its weight."),
-    ] = None,
-    text: Annotated[str, typer.Option(help="Words on what is sought.")] = "",
-    like: Annotated[list[str] | None, typer.Option(help="UID of a case, region or series that is alike.")] = None,
-    unlike: Annotated[list[str] | None, typer.Option(help="UID of one that is not.")] = None,
-    rank_by: Annotated[str, typer.Option(help="Name of a ranking.")] = "",
-    top: Annotated[int, typer.Option(min=1, help="How many cases.")] = 10,
-    include_same_patient: Annotated[
-        bool, typer.Option("--include-same-patient", help="The patient's own too.")
-    ] = False,
-    as_json: AsJson = False,
+    series: options.SeriesUid = "",
+    study: options.StudyUid = "",
+    region: options.TrackingUid = "",
+    point: options.Points = None,
+    box: options.Box = "",
+    at: options.At = "",
+    at_relative: options.AtRelative = "",
+    at_body: options.AtBody = "",
+    radiomics: options.Radiomics = None,
+    text: options.Words = "",
+    like: options.Like = None,
+    unlike: options.Unlike = None,
+    rank_by: options.RankBy = "",
+    top: options.Top = 10,
+    include_same_patient: options.SamePatient = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Find similar cases: to a study, a series, a region, a point or a box; by place, features, text and examples."""
-    from similar_cases.pipeline.find_similar import SimilarityFinder
-    from similar_cases.pipeline.sense import require_sense
-
     with answering(as_json=as_json):
         prompts = asking_words.prompts(point or [], box)
         settings = session_of(context).effective().settings
@@ -74,19 +62,11 @@ def find(  # noqa: PLR0913 - one parameter an option, as Typer reads them
             filters=Filters(exclude_same_patient=not include_same_patient),
             limit=top,
         )
-        require_sense(query)
-        answer = SimilarityFinder(bootstrap.build_tools(settings, books)).find(query)
-    if as_json:
-        print_json(plain_json.answer_json(answer))
-    elif answer.cases:
-        _print_answer(answer)
-    else:
-        tell("nothing similar was found; by default the same patient's cases are left out")
-    if not answer.cases:
-        raise typer.Exit(ExitCode.NOTHING_FOUND)
+        answer = _answered(query, settings, books)
+    _tell_answer(answer, as_json=as_json)
 
 
-def status(context: typer.Context, as_json: AsJson = False) -> None:
+def status(context: typer.Context, as_json: options.AsJson = False) -> None:
     """Count the series by state and the cases, and show what is being worked on."""
     with answering(as_json=as_json):
         books = bootstrap.open_books(session_of(context).effective().settings)
@@ -117,6 +97,25 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 def _series(series: str, study: str, lookups: Lookups) -> SeriesRef:
     require_uid(series)
     return SeriesRef(study, series) if study else lookups.series_row(series).series
+
+
+def _answered(query: SimilarityQuery, settings: Settings, books: bootstrap.Books) -> SimilarityAnswer:
+    from similar_cases.pipeline.find_similar import SimilarityFinder
+    from similar_cases.pipeline.sense import require_sense
+
+    require_sense(query)  # before models are loaded, which takes seconds
+    return SimilarityFinder(bootstrap.build_tools(settings, books)).find(query)
+
+
+def _tell_answer(answer: SimilarityAnswer, *, as_json: bool) -> None:
+    if as_json:
+        print_json(plain_json.answer_json(answer))
+    elif answer.cases:
+        _print_answer(answer)
+    else:
+        tell("nothing similar was found; by default the same patient's cases are left out")
+    if not answer.cases:
+        raise typer.Exit(ExitCode.NOTHING_FOUND)
 
 
 def _print_answer(answer: SimilarityAnswer) -> None:
