@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from similar_cases.demo.orthanc_process import OrthancProcess, OrthancSetup, find_executable, overlay
 from similar_cases.wire import ENV_TOKEN
@@ -37,6 +39,19 @@ def why_not(version: Version) -> str | None:
     if not (FORKY / ".complete").exists():
         return "no Orthanc 1.13.0 here: docker/orthanc-forky.sh makes it"
     return None
+
+
+def open_session() -> requests.Session:
+    """Return a session of HTTP that asks again when its question and Orthanc's hanging up cross.
+
+    Orthanc closes a connection on which nothing came for a second (its KeepAliveTimeout): nobody answers what is sent
+    on it in that very moment.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    again = Retry(read=2, connect=0, status=0, allowed_methods=None, respect_retry_after_header=False)
+    session.mount("http://", HTTPAdapter(max_retries=again))
+    return session
 
 
 @dataclass(frozen=True)
@@ -115,8 +130,7 @@ def orthanc_server(
             chroot=chroot,
             executable=find_executable() or "Orthanc" if chroot is None else "/usr/sbin/Orthanc",
         )
-        with OrthancProcess(setup) as process, requests.Session() as session:
-            session.trust_env = False
+        with OrthancProcess(setup) as process, open_session() as session:
             yield OrthancServer(process, session)
             if worker is None:
                 process.kill()  # nobody else to end in good order, and Orthanc takes seconds for that

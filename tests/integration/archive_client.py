@@ -17,7 +17,7 @@ from pydicom import Dataset, dcmread
 from similar_cases import wire
 from similar_cases.demo.orthanc_process import free_ports
 from similar_cases.pacs.dimse import DimseAddress, SendReport, send
-from tests.orthanc_server import ONLY_ANNOTATED, ROOT, OrthancServer, Version, orthanc_server
+from tests.orthanc_server import ONLY_ANNOTATED, ROOT, OrthancServer, Version, open_session, orthanc_server
 from tests.processes import named
 
 COMMAND = ROOT / ".venv" / "bin" / "similar-cases"
@@ -35,7 +35,7 @@ class ArchiveClient:
 
     server: OrthancServer
     worker_dir: Path
-    http: requests.Session = field(default_factory=requests.Session)
+    http: requests.Session = field(default_factory=open_session)
 
     # --- in ---------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ def archive(
         section={"WorkerCommand": [str(COMMAND)], **PATIENT, **(section or {})},
         environment=environment,
     ) as server:
-        client = _client(server, folder / "storage" / "similar-cases")
+        client = ArchiveClient(server, folder / "storage" / "similar-cases")
         client.wait_until_ready()
         yield client
 
@@ -261,7 +261,7 @@ def archive_elsewhere(
             **(environment or {}),
         }
         running.enter_context(_worker(worker_dir, own))
-        client = _client(server, worker_dir)
+        client = ArchiveClient(server, worker_dir)
         client.http.auth = first
         client.wait_until_ready()
         yield client
@@ -282,9 +282,3 @@ def _worker(worker_dir: Path, environment: Mapping[str, str]) -> Iterator[psutil
     finally:
         process.terminate()
         process.wait(60)
-
-
-def _client(server: OrthancServer, worker_dir: Path) -> ArchiveClient:
-    client = ArchiveClient(server, worker_dir)
-    client.http.trust_env = False
-    return client

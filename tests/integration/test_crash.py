@@ -1,5 +1,6 @@
 """kill -9 of the worker, of its job process and of Orthanc at any moment: afterwards everything is indexed, once."""
 
+import contextlib
 import os
 import random
 import signal
@@ -61,7 +62,8 @@ class Worker:
         children = psutil.Process(self._process.pid).children()
         if how == "child":
             for child in children:
-                child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             return
         if how == "both":
             os.killpg(self._process.pid, signal.SIGKILL)
