@@ -58,8 +58,10 @@ def work(context: typer.Context) -> None:
     from similar_cases.pipeline.worklist import STOPPED
     from similar_cases.worker.identity import worker_id
     from similar_cases.worker.loop import JobLoop
+    from similar_cases.worker.memory import keep_freed_memory
     from similar_cases.worker.stay import end_with_parent
 
+    keep_freed_memory()
     # Ctrl-C in a terminal reaches this process too; its end is the parent's to decide
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_to_stderr()
