@@ -1,7 +1,9 @@
 """Options of the test run, and where the real data lie."""
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,18 @@ def _interruptible() -> None:
     """Let the programs that tests start be interrupted, though a run in the background (`make test &`) is not."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Take back what a command that runs in this process does to logging: its stream closes with its test."""
+    root, *loggers = (logging.getLogger(name) for name in (None, "pydicom", "similar_cases"))
+    handlers, levels = list(root.handlers), [one.level for one in (root, *loggers)]
+    yield
+    for handler in [one for one in root.handlers if one not in handlers]:
+        root.removeHandler(handler)
+    for one, level in zip((root, *loggers), levels, strict=True):
+        one.setLevel(level)
 
 
 @pytest.fixture(scope="session")
