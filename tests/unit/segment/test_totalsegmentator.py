@@ -9,8 +9,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from tests.processes import is_alive
 from tests.unit.segment.lesions import ball_volume, point
 from tests.unit.segment.stand_in import copying, stand_in
+from tests.waiting import wait_until
 
 from similar_cases import bootstrap
 from similar_cases.domain.coding import RIGHT, CodedConcept
@@ -142,20 +144,9 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path, volume
     began = time.monotonic()
     with pytest.raises(SegmenterUnavailable, match=r"did not end within 5 s"):
         command(tmp_path, "hangs", timeout_seconds=5.0).segment(volume, asked(LIVER))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60, "it would sleep for ten minutes"
     child = int((tmp_path / "child").read_text())
-    deadline = time.monotonic() + 5
-    while _runs(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _runs(child)
-
-
-def _runs(process: int) -> bool:
-    """Tell whether a process runs; one that has ended and waits to be buried does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    wait_until(lambda: not is_alive(child))
 
 
 def test_a_sheared_volume_is_refused(tmp_path, volume):
