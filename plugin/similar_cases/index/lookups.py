@@ -67,9 +67,8 @@ class Lookups:
 
     def counts(self) -> Mapping[SeriesState, int]:
         """Return how many image and annotation Series are in every state, none left out."""
-        query = select(series_table.c.state, func.count()).where(series_table.c.kind.in_(WITH_STATE))
-        found = {row[0]: row[1] for row in self._all(query.group_by(series_table.c.state))}
-        return {state: found.get(state.value, 0) for state in SeriesState}
+        with self._engine.begin() as connection:
+            return _states(connection)
 
     def stats(self) -> CatalogueStats:
         """Return how large the catalogue is."""
@@ -82,7 +81,7 @@ class Lookups:
             generation = select(meta.c.value).where(meta.c.name == "generation")
             return CatalogueStats(
                 series={kind: kinds.get(kind.value, 0) for kind in SeriesKind},
-                states=self.counts(),
+                states=_states(connection),
                 cases={level: levels.get(level.value, 0) for level in (Level.REGION, Level.SERIES)},
                 spaces=tuple(held),
                 results=connection.execute(select(func.count()).select_from(results)).scalar_one(),
@@ -211,6 +210,12 @@ def _radiomics(connection: Connection, case_uids: Sequence[str]) -> dict[str, Ra
             recipe, names = known[row["fingerprint"]]
             found[row["case_uid"]] = encoding.radiomics_of(row["values"], names, recipe, row["missing"])
     return found
+
+
+def _states(connection: Connection) -> Mapping[SeriesState, int]:
+    query = select(series_table.c.state, func.count()).where(series_table.c.kind.in_(WITH_STATE))
+    found = {row[0]: row[1] for row in connection.execute(query.group_by(series_table.c.state))}
+    return {state: found.get(state.value, 0) for state in SeriesState}
 
 
 def _pairs(connection: Connection, column: Any) -> list[tuple[str, int]]:

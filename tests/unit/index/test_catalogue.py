@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 from tests.case_samples import SIZE, sample, series, space
 
 from similar_cases.domain.case import SeriesState
@@ -116,6 +116,29 @@ def test_a_commit_that_fails_half_way_leaves_what_was_there(shelf):
         shelf.commit(ref, twice, twice, key="k2")
     assert shelf.lookups.stats() == before
     assert shelf.lookups.series_row(ref.series_uid).content_key == "k"
+
+
+def test_the_numbers_of_the_catalogue_are_of_one_moment(shelf: Shelf) -> None:
+    def waits(ref: SeriesRef) -> None:
+        sighting = SeriesSighting(series=ref, kind=SeriesKind.IMAGE, modality="CT", instance_count=5)
+        with shelf.catalogue.writing() as connection:
+            shelf.catalogue.see(connection, sighting)
+            shelf.catalogue.set_state(connection, ref.series_uid, SeriesState.WAITING)
+
+    waits(series(1))
+    came = []
+
+    def meanwhile(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT") and not came:  # after the first of several
+            came.append(statement)
+            waits(series(2))
+
+    reader = shelf.lookups._engine
+    event.listen(reader, "after_cursor_execute", meanwhile)
+    stats = shelf.lookups.stats()
+    event.remove(reader, "after_cursor_execute", meanwhile)
+    assert (stats.series[SeriesKind.IMAGE], sum(stats.states.values())) == (1, 1)
+    assert sum(shelf.lookups.stats().states.values()) == 2
 
 
 def test_a_series_that_was_forgotten_cannot_be_committed(shelf):
