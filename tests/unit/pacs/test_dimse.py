@@ -33,7 +33,7 @@ def peer(store: Store = lambda _: 0, *, called_aet: str = "", classes: tuple[str
     entity.add_supported_context(Verification)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     try:
-        yield DimseAddress(host="127.0.0.1", port=server.server_address[1], called_aet="PEER", timeout_seconds=5.0)
+        yield DimseAddress(host="127.0.0.1", port=server.server_address[1], called_aet="PEER", timeout_seconds=30.0)
     finally:
         server.shutdown()
 
