@@ -8,7 +8,7 @@ The same training gives the same files, byte for byte. Without `--data` the tabl
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,20 @@ from models import bundle
 from models.promptable.card import model_card
 from models.promptable.metadata import metadata_of
 
+#: which weights of a training: of the best evaluation, the last, or their mean
+TAKEN = ("best", "last", "mean")
+
 
 @dataclass(frozen=True)
 class Training:
-    """What is kept of a training: averaged weights, which (``best``, ``last``, ``mean``), and its length."""
+    """What is kept of a training: averaged weights and the judge's, which of `TAKEN`, how long, how the judge does."""
 
     weights: dict[str, torch.Tensor]
     minutes: int
     steps: int
     taken: str = "best"
     machine: str = "cpu"
+    judge: dict[str, Any] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -34,7 +38,7 @@ def main() -> None:
     parser = bundle.export_parser(__doc__, Path(__file__).parent)
     parser.add_argument(
         "--take",
-        choices=("best", "last", "mean"),
+        choices=TAKEN,
         default="best",
         help="of the best evaluation, the last, or their mean",
     )
@@ -52,8 +56,12 @@ def training_in(folder: Path, taken: str = "best") -> Training:
     last = torch.load(folder / "last.pt", map_location="cpu", weights_only=True)
     best = torch.load(folder / "best.pt", map_location="cpu", weights_only=True)
     mean = {name: (tensor.float() + last["average"][name].float()) / 2 for name, tensor in best.items()}
-    weights = {"best": best, "last": last["average"], "mean": mean}[taken]
-    return Training(weights, round(last["spent"] / 60), int(last["steps"]), taken, last["machine"])
+    weights = dict({"best": best, "last": last["average"], "mean": mean}[taken])
+    judge = {}
+    if (folder / "judge.pt").exists():
+        judge = torch.load(folder / "judge.pt", map_location="cpu", weights_only=True)
+        weights |= {f"scale_judge.{name}": tensor for name, tensor in judge.pop("weights").items()}
+    return Training(weights, round(last["spent"] / 60), int(last["steps"]), taken, last["machine"], judge)
 
 
 def export(training: Training, number: str, out: Path, metrics: dict[str, Any]) -> None:
@@ -70,6 +78,7 @@ def export(training: Training, number: str, out: Path, metrics: dict[str, Any]) 
         "weights_sha256": sha256,
         "network": {"widths": widths, "blocks": blocks, "parameters": parameters},
         "training": {name: getattr(training, name) for name in ("minutes", "steps", "taken", "machine")},
+        "judge": training.judge,
         "metrics": metrics,
     }
     metadata = metadata_of(facts)

@@ -16,14 +16,15 @@ _LIMITS = [
     "on simulated lesions and shapes; everything else is new to it.",
     "The sarcoma images are cropped 5 cm round the tumour, by whoever published them. Random margins are cut off in "
     "training, so that their border tells little; what lies further away than 5 cm was seldom seen.",
-    "Very small lesions in a wide field of view (under about 5 mm, as of multiple sclerosis in a whole brain) are "
-    "lost: the brain is taken for them. A box round the lesion tells the scale. This is why it is not the default.",
-    "The rule by which a first look is taken at several scales was set after failures on nsclc, pyradiomics and "
-    "ms_lesions; their figures are no longer of unseen data.",
+    "Very small lesions in a wide field of view (as of multiple sclerosis in a whole brain) are lost: the brain, which "
+    "neither network nor judge ever saw whole, is taken for them. A box round the lesion tells the scale. This is why "
+    "it is not the default.",
+    "That first looks are taken at several scales was decided after failures on nsclc, pyradiomics and ms_lesions; "
+    "their figures are no longer of unseen data.",
     "Lesions that spread through an organ without a border are mostly missed or overdrawn.",
     "The figures of ms_lesions are of the first lesions of the one patient, as many as the table says.",
-    "The quality is the network's own estimate of intersection over union; it orders masks, and is not calibrated on "
-    "unseen kinds of lesion.",
+    "The quality after clicks alone is the judge's estimate of intersection over union with the whole object, after a "
+    "box or a mask the network's own of what lies in the crop; neither is calibrated on unseen kinds of lesion.",
     "The labels of the organs were made by another model (TotalSegmentator), not by experts.",
 ]
 _CHOSEN = "The validation patients chose which evaluation's weights were kept, though not the weights themselves."
@@ -64,8 +65,8 @@ _DATA = [
         "validation": "none",
     },
     {
-        "name": "Simulated lesions in those backgrounds, and random shapes of random contrast",
-        "licence": "made by train.py",
+        "name": "Simulated lesions in those images, and random shapes of random contrast",
+        "licence": "made by train.py and train_judge.py",
         "reference": "",
         "training": "unlimited",
         "validation": "none",
@@ -114,6 +115,7 @@ def metadata_of(facts: dict[str, Any]) -> dict[str, Any]:
             "seed": 20261121,
             "optimiser": "AdamW, 1.5e-3 falling by a cosine, batch 32, weights averaged exponentially",
         },
+        "judge": facts["judge"],
         "metrics": facts["metrics"],
         "network_data_format": _DATA_FORMAT,
     }

@@ -1,9 +1,12 @@
 """Turns the training part of the public data into one file of at most 60 MB, so that it can be copied to any machine.
 
     python -m models.promptable.prepare --data ~/.cache/similar-cases-data --out .cache/promptable-training.npz
+    python -m models.promptable.prepare --data ~/.cache/similar-cases-data --out .cache/promptable-fine.npz --fine
 
 Each item is a volume of 8-bit voxels with a label map, in LPS, with spacing; the split is that of the data's README:
 sarcoma patients 1 to 27 train and 28 to 36 validate, hippocampus the first 160 by name train, organs and liver train.
+With `--fine` voxels stay as fine as they are, and the file grows past that: for the judge of scales, which must see
+what is seen from the nearest.
 """
 
 import argparse
@@ -46,25 +49,37 @@ class Item:
     patient: str
 
 
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What was read, on the grid of its file."""
+
+    name: str
+    dataset: str
+    modality: str
+    split: str
+    image: sitk.Image
+    mask: sitk.Image
+
+
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--fine", action="store_true", help="keep the voxels as fine as they are")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    write(arguments.out, list(items_in(arguments.data)))
+    write(arguments.out, list(items_in(arguments.data, fine=arguments.fine)))
 
 
-def items_in(data: Path) -> Iterator[Item]:
+def items_in(data: Path, *, fine: bool = False) -> Iterator[Item]:
     """Yield every item of every dataset that may be trained or validated on."""
-    yield from sarcoma(data / "sarcoma")
-    yield from hippocampus(data / "hippocampus")
-    yield from organs(data / "organs")
-    yield from liver(data / "liver_metastases_ct")
+    for read, folder in ((sarcoma, "sarcoma"), (hippocampus, "hippocampus"), (organs, "organs")):
+        yield from (item(one, fine=fine) for one in read(data / folder))
+    yield from (item(one, fine=fine) for one in liver(data / "liver_metastases_ct"))
 
 
-def sarcoma(folder: Path) -> Iterator[Item]:
+def sarcoma(folder: Path) -> Iterator[Read]:
     """Soft-tissue sarcoma: CT, T1 MR and PET of a patient, one label."""
     with (folder / "subjects.csv").open(encoding="utf-8") as file:
         split = {row["id"]: row["split"] for row in csv.DictReader(file)}
@@ -72,18 +87,18 @@ def sarcoma(folder: Path) -> Iterator[Item]:
         for modality, name in (("CT", "CT"), ("MR", "MR_T1"), ("PT", "PET")):
             image = read_series(folder / "dicom" / patient / name / "image")
             mask = sitk.ReadImage(str(folder / "nifti" / patient / f"{name}_mask.nii.gz"))
-            yield item(f"{patient}_{name}", "sarcoma", modality, split[patient], image, mask)
+            yield Read(f"{patient}_{name}", "sarcoma", modality, split[patient], image, mask)
 
 
-def hippocampus(folder: Path) -> Iterator[Item]:
+def hippocampus(folder: Path) -> Iterator[Read]:
     """Hippocampus MR crops, label 1 anterior and 2 posterior; Decathlon's order by name decides the split."""
     for number, path in enumerate(sorted((folder / "images").glob("*.nii.gz"))):
         split = "train" if number < 160 else "validation"
         mask = sitk.ReadImage(str(folder / "labels" / path.name))
-        yield item(path.name[:-7], "hippocampus", "MR", split, sitk.ReadImage(str(path)), mask)
+        yield Read(path.name[:-7], "hippocampus", "MR", split, sitk.ReadImage(str(path)), mask)
 
 
-def organs(folder: Path) -> Iterator[Item]:
+def organs(folder: Path) -> Iterator[Read]:
     """TotalSegmentator's examples, a spleen and two vertebrae with their label maps; what is absent is left out."""
     spleen = folder / "msd_spleen2_crop"
     labelled = {
@@ -109,27 +124,27 @@ def organs(folder: Path) -> Iterator[Item]:
         if not image.exists():
             log.warning("%s is absent", image)
             continue
-        yield item(name, "organs", modality, "train", sitk.ReadImage(str(image)), sitk.ReadImage(str(mask)))
+        yield Read(name, "organs", modality, "train", sitk.ReadImage(str(image)), sitk.ReadImage(str(mask)))
     if not (folder / "example_ct.nii.gz").exists():
         return
     slices = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder / "example_ct_dicom")))
     mask = sitk.ReadImage(str(folder / "example_seg_dicom.nii.gz"))
-    yield item("example_ct_dicom", "organs", "CT", "train", slices, mask)
+    yield Read("example_ct_dicom", "organs", "CT", "train", slices, mask)
     yield unlabelled("example_ct", "backgrounds", sitk.ReadImage(str(folder / "example_ct.nii.gz")))
 
 
-def liver(folder: Path) -> Iterator[Item]:
+def liver(folder: Path) -> Iterator[Read]:
     """Abdominal CTs without masks: backgrounds for simulated lesions."""
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
         image = read_series(patient / "image")
         yield unlabelled(patient.name, "backgrounds", image)
 
 
-def unlabelled(name: str, dataset: str, image: sitk.Image) -> Item:
+def unlabelled(name: str, dataset: str, image: sitk.Image) -> Read:
     """Return a CT without any object."""
     mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
     mask.CopyInformation(image)
-    return item(name, dataset, "CT", "train", image, mask)
+    return Read(name, dataset, "CT", "train", image, mask)
 
 
 def read_series(folder: Path) -> sitk.Image:
@@ -137,12 +152,14 @@ def read_series(folder: Path) -> sitk.Image:
     return sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder)))
 
 
-def item(name: str, dataset: str, modality: str, split: str, image: sitk.Image, mask: sitk.Image) -> Item:
+def item(read: Read, *, fine: bool) -> Item:
     """Bring image and mask to one grid along the axes of LPS, and the voxels to 8 bits."""
-    if image.GetNumberOfComponentsPerPixel() > 1 or image.GetDimension() != 3:
+    name, dataset, modality = read.name, read.dataset, read.modality
+    if read.image.GetNumberOfComponentsPerPixel() > 1 or read.image.GetDimension() != 3:
         raise ValueError(f"{name} is no 3-D scalar image")
-    image = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkFloat32), "LPS")
-    voxels, labels, spacing, origin = coarsened(image, mask, TARGET_SPACING_MM.get(dataset, _OTHERS_MM))
+    image = sitk.DICOMOrient(sitk.Cast(read.image, sitk.sitkFloat32), "LPS")
+    wanted = (0.0, 0.0, 0.0) if fine else TARGET_SPACING_MM.get(dataset, _OTHERS_MM)
+    voxels, labels, spacing, origin = coarsened(image, read.mask, wanted)
     log.info(
         "%s %s %s: %s voxels of %s mm, labels %s",
         dataset,
@@ -156,7 +173,7 @@ def item(name: str, dataset: str, modality: str, split: str, image: sitk.Image, 
     x, y, z = (float(c) for c in origin)
     patient = name.partition("_CT")[0].partition("_MR")[0].partition("_PET")[0] if dataset == "sarcoma" else name
     codes = encode(voxels, modality)
-    return Item(name, dataset, modality, split, codes, labels, (k, j, i), (x, y, z), patient)
+    return Item(name, dataset, modality, read.split, codes, labels, (k, j, i), (x, y, z), patient)
 
 
 def encode(voxels: np.ndarray, modality: str) -> np.ndarray:

@@ -7,14 +7,16 @@ Writes the mean Dice by kind beside the weights, as JSON.
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from models.promptable.atlas import Items, Target
 
+from similar_cases.segment.backends.promptable.look import Grid, Hints
 from similar_cases.segment.backends.promptable.network import PromptableUNet
-from similar_cases.segment.backends.promptable.zoom import Grid, Hints, Looker
+from similar_cases.segment.backends.promptable.zoom import Looker
 
 #: of the hippocampus set, so many are enough to notice a fault
 _HIPPOCAMPI = 20
@@ -43,9 +45,14 @@ def main() -> None:
 def network_in(weights: Path, device: str = "cpu") -> PromptableUNet:
     """Return the network with the weights of best.pt or last.pt."""
     state = torch.load(weights, map_location="cpu", weights_only=True)
+    return network_with(state.get("average", state)).to(device)
+
+
+def network_with(weights: Mapping[str, torch.Tensor]) -> PromptableUNet:
+    """Return the network with `weights`, which may have no judge of scales yet: train_judge.py makes that."""
     network = PromptableUNet().eval()
-    network.load_state_dict({name: tensor.float() for name, tensor in state.get("average", state).items()})
-    return network.to(device)
+    network.load_state_dict(network.state_dict() | {name: tensor.float() for name, tensor in weights.items()})
+    return network
 
 
 def dice(looker: Looker, items: Items, chosen: Target) -> float:

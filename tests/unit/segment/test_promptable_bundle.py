@@ -136,6 +136,7 @@ def test_the_card_shows_the_figures():
             "weights_sha256": "ab" * 32,
             "network": {"widths": [4, 4], "parameters": 1_000_000},
             "training": {"minutes": 7, "steps": 99, "taken": "mean", "machine": "a CPU"},
+            "judge": {},
             "metrics": {"validation": [row], "test": [alone]},
         }
     )
@@ -150,7 +151,7 @@ def test_the_card_shows_the_figures():
 def test_the_checkout_ships_the_bundle_of_the_models_folder():
     assert shipped_bundle("promptable") == MODELS / "promptable"
     network, metadata = load_network(shipped_bundle("promptable"), "cpu")
-    assert sum(tensor.numel() for tensor in network.parameters()) == metadata["network"]["parameters"]
+    assert sum(tensor.numel() for tensor in network.state_dict().values()) == metadata["network"]["parameters"]
 
 
 def test_the_wheel_carries_it_where_the_loader_looks(bundle, monkeypatch):

@@ -21,11 +21,16 @@ class LikeTheClick(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.seen = []
+        self.seen, self.told = [], []
 
     def forward(self, inputs):
         self.seen.append(inputs[0])
         return (0.55 - inputs[:, 1:2].abs()) * 40.0, torch.tensor([0.8])
+
+    def scale_judge(self, traits):
+        """Believe what differs from what is round it."""
+        self.told.append(traits)
+        return (traits[:, 4] > 0.3) * 0.9
 
 
 def turned(spacing, angle):
@@ -78,10 +83,30 @@ class FromAfarTheOrgan(LikeTheClick):
         return (logits * 0 + 5.0, quality) if len(self.seen) == 1 else (logits, quality * 0.8)
 
 
+class FromAfarTheOrganIsBelieved(FromAfarTheOrgan):
+    """Is believed where it is sure."""
+
+    def scale_judge(self, traits):
+        return traits[:, 0]
+
+
 def test_a_small_lesion_is_found_though_from_afar_its_organ_is_what_is_seen():
     grid, truth, centre = ball(7.0)
     found = Looker(network=FromAfarTheOrgan()).mask(grid, Hints(positive=centre)).full_mask(truth.shape)
     assert dice(found, truth) > 0.5
+
+
+def test_the_look_that_is_judged_best_is_believed_and_the_last_look_is_judged_in_its_place():
+    grid, _, centre = ball(7.0)
+    network = FromAfarTheOrgan()
+    found = Looker(network=network).mask(grid, Hints(positive=centre))
+    starts, in_the_end = network.told[0], network.told[-1]
+    assert len(starts) == len(in_the_end)
+    believed = int((starts[:, 4] > 0.3).int().argmax())
+    assert believed > 0
+    changed = (starts[:, :1] != in_the_end[:, :1]).flatten() | (starts[:, 13] != in_the_end[:, 13])
+    assert changed.tolist() == [number == believed for number in range(len(starts))]
+    assert found.quality == pytest.approx(0.9)
 
 
 def test_a_box_tells_the_size_and_one_look_is_enough():
@@ -128,6 +153,27 @@ def test_corrections_keep_the_scale_that_the_first_click_found():
     assert more.grid.spacing_mm == alone.grid.spacing_mm
     assert network.seen[-1][4].any()
     assert float(network.seen[-1][3].sum()) > 1.1 * float(network.seen[0][3].sum())
+
+
+def test_a_click_outside_in_the_middle_of_the_mask_so_far_denies_it_and_what_holds_that_click_is_not_believed():
+    grid, truth, centre = ball(7.0)
+    _, organ, _ = ball(30.0)
+    fooled = Looker(network=FromAfarTheOrganIsBelieved()).mask(grid, Hints(positive=centre))
+    assert dice(fooled.full_mask(truth.shape), truth) < 0.1
+    network = FromAfarTheOrganIsBelieved()
+    hints = Hints(positive=centre, negative=centre + torch.tensor([[9.0, 0, 0]]), previous=Grid(organ, grid.affine))
+    found = Looker(network=network).mask(grid, hints)
+    assert dice(found.full_mask(truth.shape), truth) > 0.5
+    assert not network.seen[-1][6].any()  # the mask so far is not shown
+
+
+def test_a_click_outside_at_the_border_of_the_mask_so_far_corrects_it():
+    grid, truth, centre = ball(12.0)
+    network = LikeTheClick()
+    border = centre + torch.tensor([[10.0, 0.0, 0.0]])
+    Looker(network=network).find(grid, Hints(positive=centre, negative=border, previous=Grid(truth, grid.affine)))
+    assert len(network.seen) == 1
+    assert network.seen[0][6].any()
 
 
 def test_clicks_far_apart_all_lie_in_the_crop():

@@ -11,8 +11,8 @@ from similar_cases.domain.geometry import FloatArray, VolumeGeometry
 from similar_cases.domain.prompts import ClassPrompt, MaskPrompt, PromptSet
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.domain.volume import Volume
+from similar_cases.segment.backends.promptable.look import Found
 from similar_cases.segment.backends.promptable.segmenter import Told, as_told, told_of
-from similar_cases.segment.backends.promptable.zoom import Found
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,8 +25,8 @@ from similar_cases.domain.prompts import PromptSet
 from similar_cases.domain.region import AlgorithmIdentity, Region
 from similar_cases.domain.volume import Volume, VoxelUnit
 from similar_cases.segment.backends.answer import points_of, refuse_classes, region_of
+from similar_cases.segment.backends.promptable.look import Found
 from similar_cases.segment.backends.promptable.segmenter import Told, told_of
-from similar_cases.segment.backends.promptable.zoom import Found
 
 #: points that are given one after another; further ones would only repeat
 MAX_POINTS = 32

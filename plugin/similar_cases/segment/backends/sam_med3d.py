@@ -28,8 +28,8 @@ from similar_cases.models.checkpoint import fill, load_tensors
 from similar_cases.models.model_file import ModelFile
 from similar_cases.segment.backends.answer import Points, points_of, refuse_classes, region_of
 from similar_cases.segment.backends.canonical_grid import above, canonical_grid, sampled
+from similar_cases.segment.backends.promptable.look import Found
 from similar_cases.segment.backends.promptable.segmenter import told_of
-from similar_cases.segment.backends.promptable.zoom import Found
 from similar_cases.volume.resample import resample_array
 
 #: isotropic, mm

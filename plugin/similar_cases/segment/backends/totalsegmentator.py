@@ -32,8 +32,8 @@ from similar_cases.domain.volume import Volume, VoxelUnit
 from similar_cases.segment.anatomy import Structure, structure_named, structures_meant
 from similar_cases.segment.backends.answer import classes_of, has_place, points_of, region_of
 from similar_cases.segment.backends.label_map import LabelMap, read_label_map, write_volume
+from similar_cases.segment.backends.promptable.look import Found
 from similar_cases.segment.backends.promptable.segmenter import told_of
-from similar_cases.segment.backends.promptable.zoom import Found
 
 #: variables that a command needs to find its libraries and its GPU; no secret of ours is among them
 _PASSED_ON = ("PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "TMPDIR", "LANG", "LC_ALL")

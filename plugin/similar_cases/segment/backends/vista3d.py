@@ -34,8 +34,8 @@ from similar_cases.segment.backends.answer import (
     region_of,
 )
 from similar_cases.segment.backends.canonical_grid import above, canonical_grid, sampled, window_round
+from similar_cases.segment.backends.promptable.look import Found
 from similar_cases.segment.backends.promptable.segmenter import told_of
-from similar_cases.segment.backends.promptable.zoom import Found
 
 #: classes that points of their own kind ask for: tumours, vessels, and the trachea (VISTA3D.convert_point_label)
 SPECIAL = frozenset({23, 24, 25, 26, 27, 57, 128})

@@ -11,6 +11,10 @@ from torch.nn import functional
 from similar_cases.models.bundle import fill, no_network, read_bundle
 from similar_cases.models.residual_block import ResidualBlock
 
+#: what ``traits.traits_of`` tells of one look; the judge reads those of the wider and the nearer look beside them
+TRAITS = 18
+_JUDGES = 32
+
 
 @dataclass(frozen=True)
 class NetworkShape:
@@ -19,6 +23,29 @@ class NetworkShape:
     in_channels: int = 7
     widths: tuple[int, ...] = (24, 48, 96, 144, 192)
     blocks: tuple[int, ...] = (1, 1, 2, 2, 1)
+
+
+class ScaleJudge(nn.Module):
+    """Estimates, from traits of several looks at one click, how well each shows the whole of what was clicked."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3 * TRAITS))
+        self.register_buffer("spread", torch.ones(3 * TRAITS))
+        self.hidden = nn.Linear(3 * TRAITS, _JUDGES)
+        self.worth = nn.Linear(_JUDGES, 1)
+
+    def forward(self, traits: Tensor) -> Tensor:
+        """Return the estimated intersection over union (looks,) with the whole object, 0 to 1.
+
+        Args:
+            traits: (looks, 3 * TRAITS), as ``traits.traits_of`` makes them.
+        """
+        told = functional.leaky_relu(self.hidden((traits - self.mean) / self.spread))
+        return torch.sigmoid(self.worth(told)).squeeze(1)
 
 
 class PromptableUNet(nn.Module):
@@ -42,6 +69,7 @@ class PromptableUNet(nn.Module):
         self.decoder = nn.ModuleList(ResidualBlock(shallow, shallow) for _, shallow in steps)
         self.mask_head = nn.Conv3d(widths[0], 1, 1)
         self.quality_head = nn.Sequential(nn.Linear(widths[-1] + widths[0] + 1, 64), nn.LeakyReLU(), nn.Linear(64, 1))
+        self.scale_judge = ScaleJudge()
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return mask logits and the estimated intersection over union.

@@ -15,8 +15,9 @@ from similar_cases.domain.prompts import BoxPrompt, MaskPrompt, PointPrompt, Pol
 from similar_cases.domain.region import AlgorithmIdentity, Authorship, Region
 from similar_cases.domain.volume import Volume, VoxelUnit
 from similar_cases.models.shipped import shipped_bundle
+from similar_cases.segment.backends.promptable.look import Found, Grid, Hints
 from similar_cases.segment.backends.promptable.network import load_network
-from similar_cases.segment.backends.promptable.zoom import Found, Grid, Hints, Looker, ZoomRecipe
+from similar_cases.segment.backends.promptable.zoom import Looker, ZoomRecipe
 from similar_cases.segment.planes import mask_on_grid
 
 
