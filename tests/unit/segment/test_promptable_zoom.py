@@ -167,6 +167,15 @@ def test_a_click_outside_in_the_middle_of_the_mask_so_far_denies_it_and_what_hol
     assert not network.seen[-1][6].any()  # the mask so far is not shown
 
 
+def test_a_box_tells_the_scale_though_the_mask_so_far_is_denied():
+    grid, truth, centre = ball(12.0)
+    network = LikeTheClick()
+    box = torch.cat((centre - 12.0, centre + 12.0))
+    hints = Hints(positive=centre + 5.0, negative=centre, box=box, previous=Grid(truth, grid.affine))
+    Looker(network=network).find(grid, hints)
+    assert len(network.seen) == 1
+
+
 def test_a_click_outside_at_the_border_of_the_mask_so_far_corrects_it():
     grid, truth, centre = ball(12.0)
     network = LikeTheClick()

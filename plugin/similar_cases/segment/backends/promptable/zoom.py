@@ -122,8 +122,8 @@ class Looker:
         return replace(seen.look, quality=worth(seen))
 
     def _is_denied(self, hints: Hints, known: Tensor) -> bool:
-        """Tell whether a click outside lies in the middle of the mask so far, from which a click inside could start."""
-        if hints.previous is None or not len(hints.positive) or not len(hints.negative):
+        """Tell whether a click outside lies in the middle of the mask so far, where no box, but a click tells more."""
+        if hints.previous is None or hints.box is not None or not len(hints.positive) or not len(hints.negative):
             return False
         grid = _told_grid(known, hints, self.recipe)
         mask = sampled_on(hints.previous, grid, 0.0).numpy() > 0.5
