@@ -25,7 +25,7 @@ MIXTURE = {
 #: share of the lesions by background
 BACKGROUNDS = {"backgrounds": 0.5, "sarcoma": 0.3, "organs": 0.1, "hippocampus": 0.1}
 #: code of CT below which it is lung or air, about -500 HU
-_LUNG_CODE = 17.0
+LUNG_CODE = 17.0
 #: share of the examples whose crop has its middle in the object's middle, as that of a box or a mask so far has
 _CENTRED = 0.3
 
@@ -149,7 +149,7 @@ class Scenes:
         reach = torch.from_numpy(np.clip(sizes / (SIZE * spacing), 0.03, 0.8)).float().to(self.device)
         target = self._blobs(reach)
         lung = self._lung(crops, image)
-        target = torch.where(lung, target * (_smooth(image < _LUNG_CODE) > 0.35), target)
+        target = torch.where(lung, target * (_smooth(image < LUNG_CODE) > 0.35), target)
         return Scene(
             self._set_in(image, target, lung), target, torch.zeros(count, dtype=torch.bool, device=self.device)
         )
@@ -168,7 +168,7 @@ class Scenes:
         voxels = self.items.voxels[item].numpy()
         for _ in range(60):
             place = np.rint(self.rng.uniform(0.1, 0.9, 3) * (np.array(voxels.shape) - 1)).astype(int)
-            if 1.5 < voxels[tuple(place)] < _LUNG_CODE:
+            if 1.5 < voxels[tuple(place)] < LUNG_CODE:
                 return place
         return otherwise
 
@@ -176,7 +176,7 @@ class Scenes:
         """Tell, (b, 1, 1, 1), which crops of CT have lung in their middle."""
         ct = torch.tensor([self.items.listing[int(n)]["modality"] == "CT" for n in crops.items], device=self.device)
         middle = image[:, 29:35, 29:35, 29:35].mean((1, 2, 3))
-        return (ct & (middle < _LUNG_CODE)).view(-1, 1, 1, 1)
+        return (ct & (middle < LUNG_CODE)).view(-1, 1, 1, 1)
 
     def _blobs(self, reach: Tensor) -> Tensor:
         """Bent ellipsoids, one to three grown together, that fill `reach` (b,) of the crop's side."""

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from models.promptable.atlas import Items, log_uniform
+from models.promptable.atlas import log_uniform
+from models.promptable.choose_zoom import opened
 from models.promptable.export import TAKEN, training_in
 from models.promptable.validate import network_with
 from models.promptable.whole_scenes import Asked, on_lesion, on_target, targets_asked
@@ -86,13 +87,6 @@ def looked(arguments: argparse.Namespace) -> list[Judged]:
             if len(cases) % 50 == 0:
                 log.info("%d of %d clicks", len(cases), len(wanted))
     return cases
-
-
-@cache
-def opened(items: Path) -> Items:
-    """Return the items, read once a process."""
-    torch.set_num_threads(1)
-    return Items(items)
 
 
 @cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from models.promptable.atlas import Items, log_uniform
+from models.promptable.scenes import LUNG_CODE
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -19,8 +20,6 @@ CLICKS = {"sarcoma CT": 3, "sarcoma MR": 3, "sarcoma PT": 3, "organs": 1, "hippo
 _EVERY = {"hippocampus": 4}
 #: share of the set-in lesions by background
 _BACKGROUNDS = {"backgrounds": 0.4, "sarcoma": 0.35, "organs": 0.15, "hippocampus": 0.1}
-#: code of CT below which it is lung or air, about -500 HU
-_LUNG_CODE = 17.0
 #: fewer voxels are no lesion
 _LEAST_VOXELS = 12
 
@@ -86,9 +85,9 @@ def set_in(
     truth = np.zeros(voxels.shape, dtype=bool)
     if not target.any():
         return truth
-    lung = bool(np.median(part[target]) < _LUNG_CODE)
+    lung = bool(np.median(part[target]) < LUNG_CODE)
     if lung:
-        target &= ndimage.uniform_filter((part < _LUNG_CODE).astype(np.float32), 3) > 0.35
+        target &= ndimage.uniform_filter((part < LUNG_CODE).astype(np.float32), 3) > 0.35
     if not target.any():
         return truth
     mean, around = float(part[target].mean()), part[ndimage.binary_dilation(target, iterations=3)]

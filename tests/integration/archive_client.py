@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pydicom import Dataset, dcmread
 from similar_cases import wire
 from similar_cases.demo.orthanc_process import free_ports
 from similar_cases.pacs.dimse import DimseAddress, SendReport, send
+from tests import waiting
 from tests.orthanc_server import ONLY_ANNOTATED, ROOT, OrthancServer, Version, open_session, orthanc_server
 from tests.processes import named
 
@@ -173,16 +173,8 @@ class ArchiveClient:
 
 
 def wait_until(true: Callable[[], Any], what: str, *, pause_seconds: float = 0.1) -> Any:
-    """Wait until `true()` is, and return what it is.
-
-    Raises:
-        AssertionError: when it is not before the deadline.
-    """
-    end = time.monotonic() + DEADLINE_SECONDS
-    while not (found := true()):
-        assert time.monotonic() < end, f"not in {DEADLINE_SECONDS:.0f} s: {what}"
-        time.sleep(pause_seconds)
-    return found
+    """Wait as long as an ingestion may take until `true()` is, and return what it is."""
+    return waiting.wait_until(true, what, pause_seconds=pause_seconds, patience_seconds=DEADLINE_SECONDS)
 
 
 def peak_memory_mib(process: psutil.Process) -> float:

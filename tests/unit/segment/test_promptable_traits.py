@@ -4,7 +4,7 @@ import torch
 
 from similar_cases.segment.backends.promptable.inputs import SIZE, crop_at
 from similar_cases.segment.backends.promptable.look import Look
-from similar_cases.segment.backends.promptable.network import TRAITS, ScaleJudge
+from similar_cases.segment.backends.promptable.network import TRAIT_NAMES, TRAITS, ScaleJudge
 from similar_cases.segment.backends.promptable.traits import Seen, agreement, traits_of
 
 MIDDLE = torch.zeros(3, dtype=torch.float64)
@@ -22,7 +22,8 @@ def seen(radius_mm, spacing_mm, *, softness=0.3, brightness=5.0, quality=0.7, ce
 
 
 def own(one):
-    return traits_of([one])[0, :TRAITS]
+    """The traits of one look, by name."""
+    return dict(zip(TRAIT_NAMES, traits_of([one])[0].tolist(), strict=False))
 
 
 def test_traits_are_those_of_the_look_then_of_the_wider_then_of_the_nearer():
@@ -39,24 +40,24 @@ def test_traits_are_those_of_the_look_then_of_the_wider_then_of_the_nearer():
 
 def test_a_sharp_edge_is_stable_and_a_soft_one_is_not():
     sharp, soft = own(seen(20.0, 1.5, softness=0.3)), own(seen(20.0, 1.5, softness=6.0))
-    assert sharp[1] > 0.9
-    assert soft[1] < 0.6
+    assert sharp["stability"] > 0.9
+    assert soft["stability"] < 0.6
 
 
 def test_what_stands_out_is_unlike_its_shell_and_what_does_not_is_not():
-    bright, dark, hidden = (own(seen(15.0, 1.0, brightness=b))[2:5] for b in (5.0, -5.0, 0.0))
-    assert bright[0] == pytest.approx(1.0, abs=0.02)
-    assert dark[0] == pytest.approx(1.0, abs=0.02)
-    assert hidden[0] < 0.05
-    assert bright[2] == pytest.approx(5.0, abs=0.2)
-    assert hidden[2] < 0.1
+    bright, dark, hidden = (own(seen(15.0, 1.0, brightness=b)) for b in (5.0, -5.0, 0.0))
+    assert bright["ranks apart"] == pytest.approx(1.0, abs=0.02)
+    assert dark["ranks apart"] == pytest.approx(1.0, abs=0.02)
+    assert hidden["ranks apart"] < 0.05
+    assert bright["levels apart"] == pytest.approx(5.0, abs=0.2)
+    assert hidden["levels apart"] < 0.1
 
 
 def test_a_mask_that_runs_out_of_its_crop_shows_at_the_faces():
     inside, beyond = own(seen(10.0, 1.0)), own(seen(45.0, 1.0))
-    assert inside[10] == 0.0
-    assert beyond[10] > 0.5
-    assert beyond[12] == 1.0  # its longest side fills the crop
+    assert inside["share of the faces"] == 0.0
+    assert beyond["share of the faces"] > 0.5
+    assert beyond["longest side, share"] == 1.0
 
 
 def test_looks_of_one_thing_agree_by_volume_whatever_their_scales():

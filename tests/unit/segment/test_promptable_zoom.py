@@ -5,6 +5,7 @@ from tests.unit.segment.lesions import dice
 from torch import nn
 
 from similar_cases.segment.backends.promptable.inputs import SIZE, crop_at
+from similar_cases.segment.backends.promptable.network import TRAIT_NAMES
 from similar_cases.segment.backends.promptable.zoom import (
     Grid,
     Hints,
@@ -12,8 +13,9 @@ from similar_cases.segment.backends.promptable.zoom import (
     Looker,
     ZoomRecipe,
     back_to_volume,
-    one_mask,
 )
+
+LEVELS_APART, SCALE = TRAIT_NAMES.index("levels apart"), TRAIT_NAMES.index("log of mm a voxel")
 
 
 class LikeTheClick(nn.Module):
@@ -30,7 +32,7 @@ class LikeTheClick(nn.Module):
     def scale_judge(self, traits):
         """Believe what differs from what is round it."""
         self.told.append(traits)
-        return (traits[:, 4] > 0.3) * 0.9
+        return (traits[:, LEVELS_APART] > 0.3) * 0.9
 
 
 def turned(spacing, angle):
@@ -102,9 +104,9 @@ def test_the_look_that_is_judged_best_is_believed_and_the_last_look_is_judged_in
     found = Looker(network=network).mask(grid, Hints(positive=centre))
     starts, in_the_end = network.told[0], network.told[-1]
     assert len(starts) == len(in_the_end)
-    believed = int((starts[:, 4] > 0.3).int().argmax())
+    believed = int((starts[:, LEVELS_APART] > 0.3).int().argmax())
     assert believed > 0
-    changed = (starts[:, :1] != in_the_end[:, :1]).flatten() | (starts[:, 13] != in_the_end[:, 13])
+    changed = (starts[:, :1] != in_the_end[:, :1]).flatten() | (starts[:, SCALE] != in_the_end[:, SCALE])
     assert changed.tolist() == [number == believed for number in range(len(starts))]
     assert found.quality == pytest.approx(0.9)
 
@@ -252,5 +254,6 @@ def test_voxels_that_are_no_number_do_no_harm():
     grid, truth, centre = ball(12.0)
     holed = grid.voxels.copy()
     holed[0] = np.nan
-    mask = one_mask(LikeTheClick(), torch.from_numpy(holed), grid.affine, centre)
+    found = Looker(network=LikeTheClick()).mask(Grid(holed, grid.affine), Hints(positive=centre))
+    mask = found.full_mask(truth.shape)
     assert dice(mask, truth) > 0.7

@@ -1,8 +1,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from similar_cases.worker import memory
 
 #: prints the pages that the system cleared for twenty pieces of 32 MB, taken one after the other
@@ -22,7 +20,6 @@ print(kept, freed, pages(20))
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone is told to keep memory")
 def test_memory_that_is_freed_serves_what_comes_next():
     told = subprocess.run([sys.executable, "-c", PIECES], capture_output=True, check=True, text=True).stdout.split()
     assert told[0] == "True"

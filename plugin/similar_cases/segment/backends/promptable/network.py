@@ -11,8 +11,29 @@ from torch.nn import functional
 from similar_cases.models.bundle import fill, no_network, read_bundle
 from similar_cases.models.residual_block import ResidualBlock
 
-#: what ``traits.traits_of`` tells of one look; the judge reads those of the wider and the nearer look beside them
-TRAITS = 18
+#: what ``traits.traits_of`` tells of one look, in this order, which the weights know; shares are 0 to 1, levels are in
+#: spreads of the crop. The judge reads those of the wider and of the nearer look beside them
+TRAIT_NAMES = (
+    "quality",
+    "stability",
+    "ranks apart",
+    "levels over spreads",
+    "levels apart",
+    "spread inside",
+    "spread around",
+    "mean probability",
+    "soft Dice",
+    "probability at the click",
+    "share of the faces",
+    "side of its volume as a cube, share",
+    "longest side, share",
+    "log of mm a voxel",
+    "agreement with the wider",
+    "agreement with the nearer",
+    "is the widest",
+    "is the nearest",
+)
+TRAITS = len(TRAIT_NAMES)
 _JUDGES = 32
 
 

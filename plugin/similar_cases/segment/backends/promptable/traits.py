@@ -43,7 +43,7 @@ class Seen:
 
     @cached_property
     def traits(self) -> list[float]:
-        """What the look tells of itself; what is measured in voxels, as a share of the crop."""
+        """What the look tells of itself: the first of ``TRAIT_NAMES``, without the last four, which tell of others."""
         probability, mask = self.look.probability.numpy(), self.mask
         faces = np.concatenate([mask.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
         clicked = near_points(self.look.grid.to_index(self.points))

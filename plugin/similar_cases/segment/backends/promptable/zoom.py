@@ -192,15 +192,6 @@ class Looker:
         return back_to_volume(self.find(volume, hints), volume)
 
 
-def one_mask(
-    network: PromptableUNet, voxels: Tensor, affine: Tensor, positive_lps: Tensor, *, device: str = "cpu"
-) -> NDArray[np.bool_]:
-    """Return the mask (k, j, i) that positive points (n, 3), LPS mm, give in a whole volume."""
-    looker = Looker(network=network, device=device)
-    found = looker.mask(Grid(voxels.numpy(), affine), Hints(positive=positive_lps))
-    return found.full_mask(tuple(voxels.shape))
-
-
 def _averaged(look: Look, others: list[Look]) -> Look:
     """Return the mean, on the grid of `look`, of what all saw that cover a voxel."""
     total, seen = look.probability.clone(), torch.ones(SIZE, SIZE, SIZE)
