@@ -47,7 +47,7 @@ def _own_logging() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data_dir(request: pytest.FixtureRequest) -> Path:
-    """The folder of real data; see CONTRIBUTING for what lies in it."""
+    """The folder of real data; laid out as `similar-cases evaluate click-to-mask --help` tells."""
     named = os.environ.get("SIMILAR_CASES_DATA", "")
     if named and Path(named).is_dir():
         return Path(named)
